@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The library of the verbs selftests.
+ *
+ * A test program includes kselftest_harness.h and this header, defines its
+ * tests and ends with RV_HARNESS_MAIN. The library never asserts: a function
+ * returns 0, or something else after it has logged what went wrong, and the
+ * test decides with ASSERT_EQ(0, ...) what that means.
+ *
+ * Results of operations, everywhere:
+ *
+ *	0		success (IBV_WC_SUCCESS)
+ *	positive	the enum ibv_wc_status of the failed completion
+ *	negative	-errno of a call, -ETIMEDOUT if the deadline passed
+ */
+#ifndef RV_H
+#define RV_H
+
+#include "rv_log.h"
+#include "rv_rand.h"
+#include "rv_buf.h"
+#include "rv_dev.h"
+#include "rv_pair.h"
+#include "rv_op.h"
+#include "rv_advise.h"
+#include "rv_stat.h"
+
+/* Prints the seed; ends the program with a skip if the device is missing. */
+void rv_init(int argc, char **argv);
+
+#define RV_HARNESS_MAIN						\
+	int main(int argc, char **argv)				\
+	{							\
+		rv_init(argc, argv);				\
+		return test_harness_run(argc, argv);		\
+	}
+
+#endif
