@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What this series adds to rdma_rxe.ko as a whole: init, exit and a name.
+ *
+ * Nothing here has state of its own. rxe calls init before it can make devices
+ * and exit after the last one is gone.
+ */
+#include <linux/module.h>
+
+#include "rxe.h"
+#include "rxe_mirror.h"
+#include "rxe_hmm_version.h"
+
+MODULE_VERSION(RXE_HMM_VERSION);
+MODULE_INFO(rxe_hmm, "series " RXE_HMM_SERIES " on " RXE_HMM_BASE);
+
+/**
+ * rxe_hmm_init - set up what all devices share
+ *
+ * Context: module init, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int rxe_hmm_init(void)
+{
+	rxe_mirror_prime_lockdep();
+
+	return rxe_mirror_advise_init();
+}
+
+/**
+ * rxe_hmm_exit - undo rxe_hmm_init()
+ *
+ * Context: module exit, may sleep; no device is left.
+ */
+void rxe_hmm_exit(void)
+{
+	rxe_mirror_advise_exit();
+}

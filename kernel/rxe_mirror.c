@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Mirrors, windows and regions: their lives, and invalidation.
+ *
+ * A mirror is found by (device, mm) in a table of all mirrors and counted by
+ * the MRs that use it. Its windows and regions are made by the first fault
+ * that needs them and die with it, so whoever holds an MR may walk from the
+ * mirror to a region without a lock or a reference.
+ *
+ * Invalidation is the other side of the fault in rxe_mirror_fault.c:
+ *
+ *	fault				invalidate
+ *	-----				----------
+ *	seq = read_begin()
+ *	hmm_range_fault()
+ *					window->lock
+ *					  set_seq()
+ *					  each region: write lock, clear
+ *					unlock
+ *					the CPU page table changes
+ *	window->lock
+ *	  read_retry(seq) -> true,
+ *	  so install nothing
+ *	unlock
+ *
+ * Had the fault installed first, the invalidation would have found its entries
+ * and cleared them. Data moves under the region's read lock, so when invalidate
+ * returns, none is moving to or from the pages that it cleared.
+ */
+#include <linux/hashtable.h>
+#include <linux/sched/mm.h>
+
+#include "rxe.h"
+#include "rxe_mirror.h"
+#include "rxe_trace.h"
+
+#define MIRRORS_BITS	8
+
+static DEFINE_MUTEX(mirrors_lock);
+static DEFINE_HASHTABLE(mirrors, MIRRORS_BITS);
+
+/* One place each, so that lockdep sees one class each. */
+static void window_init_lock(struct rxe_window *window)
+{
+	spin_lock_init(&window->lock);
+}
+
+static void region_init_lock(struct rxe_region *region)
+{
+	rwlock_init(&region->lock);
+}
+
+/* Drop what [first, last] maps; returns how many pages that were. */
+static unsigned int region_clear(struct rxe_region *region, unsigned int first,
+				 unsigned int last)
+{
+	unsigned int i, n = 0;
+
+	write_lock(&region->lock);
+	if (region->huge) {
+		/*
+		 * A mapping that loses a part is no longer one mapping, and
+		 * a table can't be allocated here: all of it goes.
+		 */
+		region->huge = 0;
+		n = RXE_REGION_PAGES;
+	} else if (region->nr_valid) {
+		for (i = first; i <= last; i++) {
+			n += region->table[i] & RXE_ENTRY_VALID;
+			region->table[i] = 0;
+		}
+	}
+	region->nr_valid -= n;
+	region->nr_invalidated += n;
+	write_unlock(&region->lock);
+
+	return n;
+}
+
+static u64 window_clear(struct rxe_window *window, unsigned long start,
+			unsigned long last)
+{
+	unsigned long va, end;
+	struct rxe_region *region;
+	u64 n = 0;
+
+	lockdep_assert_held(&window->lock);
+
+	for (va = start; va <= last && va >= start; va = end) {
+		end = rxe_region_end(va);
+		region = window->regions[rxe_region_index(va)];
+		if (region)
+			n += region_clear(region, rxe_region_page(va),
+					  rxe_region_page(min(last, end - 1)));
+	}
+
+	return n;
+}
+
+/*
+ * Called before the CPU page table of a part of the window changes. Never
+ * sleeps, never fails and allocates nothing, so non-blockable ranges (the OOM
+ * reaper's) are no special case.
+ */
+static bool mirror_invalidate(struct mmu_interval_notifier *mni,
+			      const struct mmu_notifier_range *range,
+			      unsigned long cur_seq)
+{
+	struct rxe_window *window =
+		container_of(mni, struct rxe_window, notifier);
+	struct rxe_mirror *mirror = window->mirror;
+	unsigned long start = max(range->start, window->start);
+	unsigned long last = min(range->end - 1,
+				 window->start + RXE_WINDOW_SIZE - 1);
+	u64 n;
+
+	spin_lock(&window->lock);
+	mmu_interval_set_seq(mni, cur_seq);
+	n = window_clear(window, start, last);
+	window->nr_invalidated += n;
+	spin_unlock(&window->lock);
+
+	if (n) {
+		atomic64_add(n, &mirror->rxe->stats_counters[RXE_CNT_PAGE_INVALIDATIONS]);
+		rxe_counter_inc(mirror->rxe, RXE_CNT_PAGE_INVALIDATIONS_HANDLED);
+	}
+	trace_rxe_mirror_invalidate(mirror, start, last, range->event, n);
+
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops mirror_notifier_ops = {
+	.invalidate = mirror_invalidate,
+};
+
+static void region_free(struct rxe_region *region)
+{
+	kfree(region->table);
+	kfree(region);
+}
+
+static void window_destroy(struct rxe_window *window)
+{
+	unsigned int i;
+
+	mmu_interval_notifier_remove(&window->notifier);
+	for (i = 0; i < RXE_WINDOW_REGIONS; i++)
+		if (window->regions[i])
+			region_free(window->regions[i]);
+	kfree(window->regions);
+	kfree(window);
+}
+
+static struct rxe_window *window_create(struct rxe_mirror *mirror,
+					unsigned long index)
+{
+	struct rxe_window *window;
+	int err = -ENOMEM;
+
+	window = kzalloc_obj(*window);
+	if (!window)
+		return ERR_PTR(err);
+	window->regions = kcalloc(RXE_WINDOW_REGIONS, sizeof(*window->regions),
+				  GFP_KERNEL);
+	if (!window->regions)
+		goto err_window;
+
+	window->mirror = mirror;
+	window->start = index << RXE_WINDOW_SHIFT;
+	window_init_lock(window);
+
+	err = mmu_interval_notifier_insert(&window->notifier, mirror->mm,
+					   window->start, RXE_WINDOW_SIZE,
+					   &mirror_notifier_ops);
+	if (err)
+		goto err_regions;
+
+	err = xa_err(xa_store(&mirror->windows, index, window, GFP_KERNEL));
+	if (err)
+		goto err_notifier;
+
+	return window;
+
+err_notifier:
+	mmu_interval_notifier_remove(&window->notifier);
+err_regions:
+	kfree(window->regions);
+err_window:
+	kfree(window);
+	return ERR_PTR(err);
+}
+
+/**
+ * rxe_mirror_make_window - the window of an address, made if need be
+ * @mirror: the mirror
+ * @va: an address in it
+ *
+ * Context: may sleep, and may take mmap_lock for writing. The caller holds a
+ * reference to the process's mm_users.
+ * Return: the window, or ERR_PTR(-ENOMEM), or what
+ * mmu_interval_notifier_insert() returned.
+ */
+struct rxe_window *rxe_mirror_make_window(struct rxe_mirror *mirror,
+					  unsigned long va)
+{
+	unsigned long index = va >> RXE_WINDOW_SHIFT;
+	struct rxe_window *window;
+
+	window = xa_load(&mirror->windows, index);
+	if (likely(window))
+		return window;
+
+	mutex_lock(&mirror->windows_lock);
+	window = xa_load(&mirror->windows, index);
+	if (!window)
+		window = window_create(mirror, index);
+	mutex_unlock(&mirror->windows_lock);
+
+	return window;
+}
+
+/**
+ * rxe_mirror_make_region - the region of an address, made if need be
+ * @window: the address's window
+ * @va: the address
+ *
+ * Context: may sleep.
+ * Return: the region, or NULL if memory can't be had.
+ */
+struct rxe_region *rxe_mirror_make_region(struct rxe_window *window,
+					  unsigned long va)
+{
+	struct rxe_region **slot = &window->regions[rxe_region_index(va)];
+	struct rxe_region *region;
+
+	/* pairs with the store below */
+	region = smp_load_acquire(slot);
+	if (likely(region))
+		return region;
+
+	mutex_lock(&window->mirror->windows_lock);
+	region = *slot;
+	if (!region) {
+		region = kzalloc_obj(*region);
+		if (region) {
+			region_init_lock(region);
+			/* pairs with each load of a slot outside the lock */
+			smp_store_release(slot, region);
+		}
+	}
+	mutex_unlock(&window->mirror->windows_lock);
+
+	return region;
+}
+
+/* Pages invalidated in [start, last] of a window, by whole regions. */
+static u64 window_count_invalidated(struct rxe_window *window,
+				    unsigned long start, unsigned long last)
+{
+	unsigned long i = rxe_region_index(start);
+	struct rxe_region *region;
+	u64 n = 0;
+
+	if (start == window->start && last - start == RXE_WINDOW_SIZE - 1)
+		return READ_ONCE(window->nr_invalidated);
+
+	for (; i <= rxe_region_index(last); i++) {
+		/* pairs with the store in rxe_mirror_make_region() */
+		region = smp_load_acquire(&window->regions[i]);
+		if (region)
+			n += READ_ONCE(region->nr_invalidated);
+	}
+
+	return n;
+}
+
+/**
+ * rxe_mirror_count_invalidated - pages that a range has lost to invalidations
+ * @mirror: the mirror
+ * @start: first address
+ * @last: last address
+ *
+ * Counts since the mirror was made, and by whole regions, so that neither the
+ * invalidation nor the registration of an MR pays for each MR's statistics.
+ *
+ * Context: any.
+ * Return: the number of pages.
+ */
+u64 rxe_mirror_count_invalidated(struct rxe_mirror *mirror,
+				 unsigned long start, unsigned long last)
+{
+	struct rxe_window *window;
+	unsigned long i;
+	u64 n = 0;
+
+	xa_for_each_range(&mirror->windows, i, window,
+			  start >> RXE_WINDOW_SHIFT, last >> RXE_WINDOW_SHIFT)
+		n += window_count_invalidated(window, max(start, window->start),
+					      min(last, window->start +
+						  RXE_WINDOW_SIZE - 1));
+
+	return n;
+}
+
+static unsigned long mirror_key(struct rxe_dev *rxe, struct mm_struct *mm)
+{
+	return (unsigned long)rxe ^ (unsigned long)mm;
+}
+
+static struct rxe_mirror *mirror_find(struct rxe_dev *rxe, struct mm_struct *mm)
+{
+	struct rxe_mirror *mirror;
+
+	lockdep_assert_held(&mirrors_lock);
+
+	hash_for_each_possible(mirrors, mirror, node, mirror_key(rxe, mm))
+		if (mirror->rxe == rxe && mirror->mm == mm)
+			return mirror;
+
+	return NULL;
+}
+
+static struct rxe_mirror *mirror_create(struct rxe_dev *rxe,
+					struct mm_struct *mm)
+{
+	struct rxe_mirror *mirror;
+
+	mirror = kzalloc_obj(*mirror);
+	if (!mirror)
+		return NULL;
+
+	mmgrab(mm);
+	mirror->mm = mm;
+	mirror->rxe = rxe;
+	refcount_set(&mirror->ref, 1);
+	xa_init(&mirror->windows);
+	mutex_init(&mirror->windows_lock);
+
+	return mirror;
+}
+
+static void mirror_destroy(struct rxe_mirror *mirror)
+{
+	struct rxe_window *window;
+	unsigned long i;
+
+	xa_for_each(&mirror->windows, i, window)
+		window_destroy(window);
+	xa_destroy(&mirror->windows);
+	mutex_destroy(&mirror->windows_lock);
+	mmdrop(mirror->mm);
+	kfree(mirror);
+}
+
+/**
+ * rxe_mirror_get - the mirror of an address space, made if need be
+ * @rxe: the device that mirrors
+ * @mm: the address space
+ *
+ * Context: may sleep.
+ * Return: the mirror with a reference for the caller, NULL if memory can't be
+ * had.
+ */
+struct rxe_mirror *rxe_mirror_get(struct rxe_dev *rxe, struct mm_struct *mm)
+{
+	struct rxe_mirror *mirror;
+
+	mutex_lock(&mirrors_lock);
+	mirror = mirror_find(rxe, mm);
+	if (mirror) {
+		refcount_inc(&mirror->ref);
+	} else {
+		mirror = mirror_create(rxe, mm);
+		if (mirror)
+			hash_add(mirrors, &mirror->node, mirror_key(rxe, mm));
+	}
+	mutex_unlock(&mirrors_lock);
+
+	return mirror;
+}
+
+/**
+ * rxe_mirror_put - drop a reference to a mirror
+ * @mirror: the mirror
+ *
+ * The last one removes the notifiers, which waits for invalidations that are
+ * under way, and frees windows and regions. No data path can be in them: each
+ * runs with a reference to an MR, and the MR held the reference dropped here.
+ *
+ * Context: may sleep; mmap_lock isn't held.
+ */
+void rxe_mirror_put(struct rxe_mirror *mirror)
+{
+	if (!refcount_dec_and_mutex_lock(&mirror->ref, &mirrors_lock))
+		return;
+	hash_del(&mirror->node);
+	mutex_unlock(&mirrors_lock);
+
+	mirror_destroy(mirror);
+}
+
+/**
+ * rxe_mirror_prime_lockdep - tell lockdep how the mirror's locks nest
+ *
+ * Invalidation takes them from reclaim. Saying so once at load makes lockdep
+ * complain about the first allocation under them, not about the one that
+ * happens to meet reclaim.
+ *
+ * Context: may sleep.
+ */
+void rxe_mirror_prime_lockdep(void)
+{
+	struct {
+		struct rxe_window window;
+		struct rxe_region region;
+	} *p;
+
+	if (!IS_ENABLED(CONFIG_LOCKDEP))
+		return;
+
+	p = kzalloc_obj(*p);
+	if (!p)
+		return;
+	window_init_lock(&p->window);
+	region_init_lock(&p->region);
+
+	fs_reclaim_acquire(GFP_KERNEL);
+	spin_lock(&p->window.lock);
+	write_lock(&p->region.lock);
+	write_unlock(&p->region.lock);
+	spin_unlock(&p->window.lock);
+	fs_reclaim_release(GFP_KERNEL);
+
+	kfree(p);
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The mirror: what the device knows of a process's page tables.
+ *
+ *	rxe_mirror_mr --> rxe_mirror --> rxe_window --> rxe_region --> entries
+ *	(an MR: iova,      (device,       (1 GiB, one    (2 MiB, one
+ *	 va, rights)        process)       notifier)      rwlock)
+ *
+ * An MR is a translation onto the mirror and owns no pages, so it costs the
+ * same whatever its length, and MRs that overlap share what was faulted.
+ * Windows and regions are made by the first fault in them and live as long as
+ * the mirror; a mirror lives as long as the last MR that refers to it.
+ *
+ * Lock order:
+ *
+ *	mirrors_lock (get/put of mirrors; never on the data path)
+ *	mirror->windows_lock (mutex: making windows and regions)
+ *	mm->mmap_lock
+ *	  window->lock (spinlock: the lock of the mmu interval notifier protocol)
+ *	    region->lock (rwlock: readers move data, writers change entries)
+ *	      atomic_ops_lock (rxe's, for remote atomics)
+ *
+ * window->lock and region->lock are taken below memory reclaim. Nothing is
+ * allocated and nothing sleeps while either is held.
+ */
+#ifndef RXE_MIRROR_H
+#define RXE_MIRROR_H
+
+#include <linux/bits.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/xarray.h>
+#include <rdma/ib_umem.h>
+
+struct ib_mr;
+struct rxe_dev;
+struct rxe_mr;
+struct sk_buff;
+
+#define RXE_WINDOW_SHIFT	30
+#define RXE_WINDOW_SIZE		BIT(RXE_WINDOW_SHIFT)
+#define RXE_REGION_SHIFT	21
+#define RXE_REGION_SIZE		BIT(RXE_REGION_SHIFT)
+#define RXE_REGION_ORDER	(RXE_REGION_SHIFT - PAGE_SHIFT)
+#define RXE_REGION_PAGES	BIT(RXE_REGION_ORDER)
+#define RXE_WINDOW_REGIONS	BIT(RXE_WINDOW_SHIFT - RXE_REGION_SHIFT)
+
+/*
+ * An entry maps one page, or the whole region if it is region->huge: the page
+ * frame number, shifted, and these flags. An entry of 0 maps nothing.
+ *
+ * DIRTY says that the folio was marked dirty after the entry was installed.
+ * Whoever cleans a folio makes its ptes read-only or removes them first, which
+ * invalidates the entry, so DIRTY can't outlive the folio's own flag.
+ */
+enum rxe_entry_flags {
+	RXE_ENTRY_VALID		= BIT(0),
+	RXE_ENTRY_WRITE		= BIT(1),
+	RXE_ENTRY_DIRTY_BIT	= 2,
+	RXE_ENTRY_DIRTY		= BIT(RXE_ENTRY_DIRTY_BIT),
+	RXE_ENTRY_PFN_SHIFT	= 8,
+};
+
+/**
+ * struct rxe_region - the page table of 2 MiB of address space
+ * @lock: readers use entries and the memory behind them; writers change entries
+ * @huge: entry of the region's first page if one mapping covers all, else 0
+ * @table: an entry for each page, or NULL while none was needed
+ * @nr_valid: how many pages are mapped
+ * @ra_next: page index at which a sequential stream would miss next
+ * @ra_pages: how far the last fault of that stream reached
+ * @nr_invalidated: pages that invalidations have taken away, ever
+ *
+ * All but @lock is written under @lock held for write, except that readers
+ * set %RXE_ENTRY_DIRTY with an atomic operation. @ra_next and @ra_pages are
+ * hints: they are also read without the lock.
+ */
+struct rxe_region {
+	rwlock_t		lock;
+	unsigned long		huge;
+	unsigned long		*table;
+	unsigned int		nr_valid;
+	unsigned short		ra_next;
+	unsigned short		ra_pages;
+	u64			nr_invalidated;
+};
+
+/**
+ * struct rxe_window - a slice of address space under one interval notifier
+ * @notifier: tells of changes to the CPU page tables of the slice
+ * @lock: orders mmu_interval_set_seq() against read_retry() and install
+ * @mirror: the mirror that it belongs to
+ * @start: first address
+ * @nr_invalidated: pages that invalidations have taken away, under @lock
+ * @regions: the slice's regions; a pointer is set once and then stays
+ */
+struct rxe_window {
+	struct mmu_interval_notifier notifier;
+	spinlock_t		lock;	/* orders set_seq against install */
+	struct rxe_mirror	*mirror;
+	unsigned long		start;
+	u64			nr_invalidated;
+	struct rxe_region	**regions;
+};
+
+/**
+ * struct rxe_mirror - what a device mirrors of a process
+ * @rxe: the device
+ * @mm: the process's address space (mm_count held, not mm_users)
+ * @node: in the table of all mirrors, under mirrors_lock
+ * @ref: one for each MR
+ * @windows: struct rxe_window by address >> RXE_WINDOW_SHIFT
+ * @windows_lock: serialises the making of windows and regions
+ */
+struct rxe_mirror {
+	struct rxe_dev		*rxe;
+	struct mm_struct	*mm;
+	struct hlist_node	node;
+	refcount_t		ref;
+	struct xarray		windows;
+	struct mutex		windows_lock;	/* makes windows, regions */
+};
+
+/**
+ * struct rxe_mirror_mr - an on-demand MR: a translation onto a mirror
+ * @umem: address, length and is_odp, where the rest of rxe looks for them;
+ *	it holds no pages and ib_umem_release() never sees it
+ * @mirror: what it translates to
+ * @dying: the MR is being deregistered, long work on it should stop
+ * @nr_faults: pages mapped by faults through this MR
+ * @nr_faults_handled: faults through this MR
+ * @nr_prefetched: pages mapped by ibv_advise_mr()
+ * @base_invalidated: invalidated pages of the MR's range before it existed
+ */
+struct rxe_mirror_mr {
+	struct ib_umem		umem;
+	struct rxe_mirror	*mirror;
+	bool			dying;
+	atomic64_t		nr_faults;
+	atomic64_t		nr_faults_handled;
+	atomic64_t		nr_prefetched;
+	u64			base_invalidated;
+};
+
+/* What a caller wants from rxe_mirror_fault(). */
+enum rxe_fault_flags {
+	RXE_FAULT_WRITE		= BIT(0),	/* for writing */
+	RXE_FAULT_SNAPSHOT	= BIT(1),	/* take what is present, fault nothing */
+	RXE_FAULT_PREFETCH	= BIT(2),	/* asked for by ibv_advise_mr() */
+};
+
+/* One deadline for all the retries of one access. */
+struct rxe_fault_budget {
+	unsigned long		deadline;	/* jiffies */
+	unsigned int		tries;
+};
+
+static inline unsigned long rxe_region_index(unsigned long va)
+{
+	return (va >> RXE_REGION_SHIFT) & (RXE_WINDOW_REGIONS - 1);
+}
+
+/* Index of the page within its region. */
+static inline unsigned int rxe_region_page(unsigned long va)
+{
+	return (va >> PAGE_SHIFT) & (RXE_REGION_PAGES - 1);
+}
+
+static inline unsigned long rxe_region_end(unsigned long va)
+{
+	return (va | (RXE_REGION_SIZE - 1)) + 1;
+}
+
+static inline unsigned long rxe_entry(unsigned long pfn, bool write)
+{
+	return pfn << RXE_ENTRY_PFN_SHIFT | RXE_ENTRY_VALID |
+	       (write ? RXE_ENTRY_WRITE : 0);
+}
+
+static inline struct page *rxe_entry_page(unsigned long entry)
+{
+	return pfn_to_page(entry >> RXE_ENTRY_PFN_SHIFT);
+}
+
+/* The entry of page @i; @region->lock is held. */
+static inline unsigned long rxe_region_entry(const struct rxe_region *region,
+					     unsigned int i)
+{
+	unsigned long huge = READ_ONCE(region->huge);
+
+	if (huge)
+		return huge + ((unsigned long)i << RXE_ENTRY_PFN_SHIFT);
+	return region->table ? READ_ONCE(region->table[i]) : 0;
+}
+
+/* The region of @va, or NULL; the caller keeps the mirror alive. */
+static inline struct rxe_region *rxe_mirror_region(struct rxe_mirror *mirror,
+						   unsigned long va)
+{
+	struct rxe_window *window;
+
+	window = xa_load(&mirror->windows, va >> RXE_WINDOW_SHIFT);
+	if (!window)
+		return NULL;
+	/* pairs with smp_store_release() in rxe_mirror_make_region() */
+	return smp_load_acquire(&window->regions[rxe_region_index(va)]);
+}
+
+/* rxe_mirror.c */
+struct rxe_mirror *rxe_mirror_get(struct rxe_dev *rxe, struct mm_struct *mm);
+void rxe_mirror_put(struct rxe_mirror *mirror);
+struct rxe_window *rxe_mirror_make_window(struct rxe_mirror *mirror,
+					  unsigned long va);
+struct rxe_region *rxe_mirror_make_region(struct rxe_window *window,
+					  unsigned long va);
+u64 rxe_mirror_count_invalidated(struct rxe_mirror *mirror,
+				 unsigned long start, unsigned long last);
+void rxe_mirror_prime_lockdep(void);
+
+/* rxe_mirror_fault.c */
+void rxe_fault_budget_init(struct rxe_fault_budget *budget);
+int rxe_mirror_fault(struct rxe_mirror_mr *mmr, unsigned long va,
+		     unsigned long length, unsigned int flags,
+		     struct rxe_fault_budget *budget);
+
+/* rxe_mirror_mr.c */
+void rxe_mirror_mr_stop(struct rxe_mr *mr);
+void rxe_mirror_mr_fini(struct rxe_mr *mr);
+
+/* rxe_mirror_advise.c */
+int rxe_mirror_advise_init(void);
+void rxe_mirror_advise_exit(void);
+
+/* rxe_stats.c */
+int rxe_stats_fill_mr(struct sk_buff *msg, struct ib_mr *ibmr);
+
+/* rxe_hmm.c */
+int rxe_hmm_init(void);
+void rxe_hmm_exit(void);
+
+#endif /* RXE_MIRROR_H */

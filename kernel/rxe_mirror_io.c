@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The data path on mirrored memory: copy, atomic, atomic write.
+ *
+ * Memory is touched only under the read lock of its region, and only where the
+ * entries allow it. Readers share the lock, so QPs on one MR don't wait for
+ * each other, and an invalidation waits for one packet of each at most.
+ *
+ * A packet that crosses from one region into another is checked whole before
+ * its first byte moves, so that an access error leaves no part of it behind.
+ *
+ * Before the first write through an entry the folio is marked dirty. Writable
+ * doesn't mean dirty: a pte can be writable and clean after swap-in, after
+ * MADV_FREE or in a file mapping, and what isn't dirty may be dropped.
+ *
+ * If the mirror keeps losing to invalidations, or has no memory for itself,
+ * the access pins its page for the length of one copy instead. Such an access
+ * is ordered before the invalidation that it raced with.
+ */
+#include <linux/highmem.h>
+#include <linux/sched/mm.h>
+
+#include "rxe.h"
+#include "rxe_loc.h"
+#include "rxe_mirror.h"
+#include "rxe_trace.h"
+
+static struct rxe_mirror_mr *to_mirror_mr(struct rxe_mr *mr)
+{
+	return container_of(mr->umem, struct rxe_mirror_mr, umem);
+}
+
+static unsigned long mirror_va(struct rxe_mr *mr, u64 iova)
+{
+	return mr->umem->address + (iova - mr->ibmr.iova);
+}
+
+/* Mark the folios behind [first, last] dirty, once for each entry. */
+static void mark_dirty(struct rxe_region *region, unsigned int first,
+		       unsigned int last)
+{
+	unsigned int i;
+
+	for (i = first; i <= last; i++) {
+		unsigned long entry = rxe_region_entry(region, i);
+		unsigned long *where;
+
+		if (entry & RXE_ENTRY_DIRTY)
+			continue;
+		/*
+		 * As under a page table lock: the folio can't be truncated,
+		 * since that has to invalidate the entry first.
+		 */
+		set_page_dirty(rxe_entry_page(entry));
+		where = region->huge ? &region->huge : &region->table[i];
+		set_bit(RXE_ENTRY_DIRTY_BIT, where);
+	}
+}
+
+/* May [first, last] be accessed? If for writing, it is dirty afterwards. */
+static bool region_allows(struct rxe_region *region, unsigned int first,
+			  unsigned int last, bool write)
+{
+	unsigned long all = ~0UL;
+	unsigned int i;
+
+	for (i = first; i <= last; i++)
+		all &= rxe_region_entry(region, i);
+
+	if (!(all & RXE_ENTRY_VALID))
+		return false;
+	if (!write)
+		return true;
+	if (!(all & RXE_ENTRY_WRITE))
+		return false;
+	if (unlikely(!(all & RXE_ENTRY_DIRTY)))
+		mark_dirty(region, first, last);
+
+	return true;
+}
+
+/*
+ * Find the region of [va, va + length), which lies in one, and return it read
+ * locked with all pages valid for the access; fault as often as it takes.
+ */
+static struct rxe_region *region_enter(struct rxe_mirror_mr *mmr,
+				       unsigned long va, unsigned long length,
+				       bool write)
+{
+	unsigned int first = rxe_region_page(va);
+	unsigned int last = rxe_region_page(va + length - 1);
+	struct rxe_fault_budget budget;
+	struct rxe_region *region;
+	bool started = false;
+	int err;
+
+	for (;;) {
+		region = rxe_mirror_region(mmr->mirror, va);
+		if (likely(region)) {
+			read_lock(&region->lock);
+			if (likely(region_allows(region, first, last, write)))
+				return region;
+			read_unlock(&region->lock);
+		}
+
+		if (!started) {
+			rxe_fault_budget_init(&budget);
+			started = true;
+		}
+		err = rxe_mirror_fault(mmr, va, length,
+				       write ? RXE_FAULT_WRITE : 0, &budget);
+		if (err)
+			return ERR_PTR(err);
+	}
+}
+
+static void region_leave(struct rxe_region *region)
+{
+	read_unlock(&region->lock);
+}
+
+static bool try_pin(int err)
+{
+	return err == -EBUSY || err == -ENOMEM;
+}
+
+/* The other way to a page: hold it for the length of one access. */
+static struct page *pin_page(struct rxe_mirror_mr *mmr, unsigned long va,
+			     bool write)
+{
+	struct mm_struct *mm = mmr->mirror->mm;
+	struct page *page = NULL;
+	long n;
+
+	if (!mmget_not_zero(mm))
+		return ERR_PTR(-EFAULT);
+	mmap_read_lock(mm);
+	n = pin_user_pages_remote(mm, va & PAGE_MASK, 1,
+				  write ? FOLL_WRITE : 0, &page, NULL);
+	mmap_read_unlock(mm);
+	mmput_async(mm);
+	if (n != 1)
+		return ERR_PTR(-EFAULT);
+
+	rxe_counter_inc(mmr->mirror->rxe, RXE_CNT_PAGE_FAULT_PINS);
+
+	return page;
+}
+
+static void unpin_page(struct page *page, bool write)
+{
+	unpin_user_pages_dirty_lock(&page, 1, write);
+}
+
+static void copy_page_part(struct page *page, unsigned int offset, void *addr,
+			   unsigned int length, enum rxe_mr_copy_dir dir)
+{
+	void *va = kmap_local_page(page);
+
+	if (dir == RXE_TO_MR_OBJ)
+		memcpy(va + offset, addr, length);
+	else
+		memcpy(addr, va + offset, length);
+	kunmap_local(va);
+}
+
+static int copy_pinned(struct rxe_mirror_mr *mmr, unsigned long va, void *addr,
+		       unsigned int length, enum rxe_mr_copy_dir dir)
+{
+	bool write = dir == RXE_TO_MR_OBJ;
+	struct page *page;
+	unsigned int n;
+
+	for (; length; length -= n, va += n, addr += n) {
+		n = min_t(unsigned long, length, PAGE_SIZE - offset_in_page(va));
+		page = pin_page(mmr, va, write);
+		if (IS_ERR(page))
+			return PTR_ERR(page);
+		copy_page_part(page, offset_in_page(va), addr, n, dir);
+		unpin_page(page, write);
+	}
+
+	return 0;
+}
+
+/* Copy [va, va + length), which lies in one region. */
+static int copy_in_region(struct rxe_mirror_mr *mmr, unsigned long va,
+			  void *addr, unsigned int length,
+			  enum rxe_mr_copy_dir dir)
+{
+	struct rxe_region *region;
+	unsigned int i, n;
+
+	region = region_enter(mmr, va, length, dir == RXE_TO_MR_OBJ);
+	if (IS_ERR(region)) {
+		if (try_pin(PTR_ERR(region)))
+			return copy_pinned(mmr, va, addr, length, dir);
+		return PTR_ERR(region);
+	}
+
+	for (i = rxe_region_page(va); length; i++) {
+		n = min_t(unsigned long, length, PAGE_SIZE - offset_in_page(va));
+		copy_page_part(rxe_entry_page(rxe_region_entry(region, i)),
+			       offset_in_page(va), addr, n, dir);
+		length -= n;
+		addr += n;
+		va += n;
+	}
+	region_leave(region);
+
+	return 0;
+}
+
+/* Bring in all of an access that doesn't lie in one region. */
+static int enter_each_region(struct rxe_mirror_mr *mmr, unsigned long va,
+			     unsigned long length, bool write)
+{
+	struct rxe_region *region;
+	unsigned long n;
+
+	for (; length; length -= n, va += n) {
+		n = min(length, rxe_region_end(va) - va);
+		region = region_enter(mmr, va, n, write);
+		if (!IS_ERR(region))
+			region_leave(region);
+		else if (!try_pin(PTR_ERR(region)))
+			return PTR_ERR(region);
+	}
+
+	return 0;
+}
+
+/**
+ * rxe_odp_mr_copy - copy between a packet and an on-demand MR
+ * @mr: the MR; the caller holds a reference
+ * @iova: where in the MR, already checked against its bounds
+ * @addr: the packet's payload
+ * @length: bytes
+ * @dir: RXE_TO_MR_OBJ or RXE_FROM_MR_OBJ
+ *
+ * Context: may sleep.
+ * Return: 0, or -EFAULT where the process itself would fault: then nothing was
+ * copied.
+ */
+int rxe_odp_mr_copy(struct rxe_mr *mr, u64 iova, void *addr, int length,
+		    enum rxe_mr_copy_dir dir)
+{
+	struct rxe_mirror_mr *mmr = to_mirror_mr(mr);
+	unsigned long va = mirror_va(mr, iova);
+	unsigned int n;
+	int err;
+
+	if (unlikely(length <= 0))
+		return length ? -EINVAL : 0;
+
+	n = min_t(unsigned long, length, rxe_region_end(va) - va);
+	if (unlikely(n < length)) {
+		err = enter_each_region(mmr, va, length, dir == RXE_TO_MR_OBJ);
+		if (err)
+			return err;
+	}
+
+	while (length) {
+		err = copy_in_region(mmr, va, addr, n, dir);
+		if (err)
+			return err;
+		length -= n;
+		addr += n;
+		va += n;
+		n = min_t(unsigned long, length, RXE_REGION_SIZE);
+	}
+
+	return 0;
+}
+
+/* An 8-byte operation on mapped memory. */
+struct word_op {
+	void (*run)(u64 *word, struct word_op *op);
+	int opcode;
+	u64 compare;
+	u64 value;
+	u64 old;
+};
+
+/*
+ * The lock keeps out atomics on pinned MRs over the same memory; the
+ * instruction keeps out the CPU's.
+ */
+static void run_atomic(u64 *word, struct word_op *op)
+{
+	spin_lock_bh(&atomic_ops_lock);
+	if (op->opcode == IB_OPCODE_RC_COMPARE_SWAP)
+		op->old = cmpxchg64(word, op->compare, op->value);
+	else
+		op->old = atomic64_fetch_add(op->value, (atomic64_t *)word);
+	spin_unlock_bh(&atomic_ops_lock);
+}
+
+static void run_atomic_write(u64 *word, struct word_op *op)
+{
+	/* after all that was done before: IBA A19.4.2 */
+	smp_store_release(word, op->value);
+}
+
+static void run_on_page(struct page *page, unsigned long va, struct word_op *op)
+{
+	void *kva = kmap_local_page(page);
+
+	op->run(kva + offset_in_page(va), op);
+	kunmap_local(kva);
+}
+
+static int run_word_op(struct rxe_mirror_mr *mmr, unsigned long va,
+		       struct word_op *op)
+{
+	struct rxe_region *region;
+	struct page *page;
+
+	region = region_enter(mmr, va, sizeof(u64), true);
+	if (!IS_ERR(region)) {
+		page = rxe_entry_page(rxe_region_entry(region, rxe_region_page(va)));
+		run_on_page(page, va, op);
+		region_leave(region);
+		return 0;
+	}
+
+	if (!try_pin(PTR_ERR(region)))
+		return PTR_ERR(region);
+	page = pin_page(mmr, va, true);
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+	run_on_page(page, va, op);
+	unpin_page(page, true);
+
+	return 0;
+}
+
+static enum resp_states word_op(struct rxe_mr *mr, u64 iova, struct word_op *op)
+{
+	unsigned long va;
+
+	if (unlikely(mr->state != RXE_MR_STATE_VALID)) {
+		rxe_dbg_mr(mr, "mr not in valid state\n");
+		return RESPST_ERR_RKEY_VIOLATION;
+	}
+	/* IBA oA19-28 */
+	if (mr_check_range(mr, iova, sizeof(u64))) {
+		rxe_dbg_mr(mr, "iova out of range\n");
+		return RESPST_ERR_RKEY_VIOLATION;
+	}
+	va = mirror_va(mr, iova);
+	/* IBA A19.4.2 */
+	if (unlikely(!IS_ALIGNED(va, sizeof(u64)))) {
+		rxe_dbg_mr(mr, "iova not aligned\n");
+		return RESPST_ERR_MISALIGNED_ATOMIC;
+	}
+
+	if (run_word_op(to_mirror_mr(mr), va, op))
+		return RESPST_ERR_RKEY_VIOLATION;
+
+	return RESPST_NONE;
+}
+
+/**
+ * rxe_odp_atomic_op - compare and swap, or fetch and add, on an on-demand MR
+ * @mr: the MR; the caller holds a reference
+ * @iova: address of the word
+ * @opcode: IB_OPCODE_RC_COMPARE_SWAP or IB_OPCODE_RC_FETCH_ADD
+ * @compare: what compare and swap compares with
+ * @swap_add: the new value, or the addend
+ * @orig_val: where to put the word's old value
+ *
+ * Context: may sleep.
+ * Return: RESPST_NONE, or the responder state that answers the error.
+ */
+enum resp_states rxe_odp_atomic_op(struct rxe_mr *mr, u64 iova, int opcode,
+				   u64 compare, u64 swap_add, u64 *orig_val)
+{
+	struct word_op op = {
+		.run = run_atomic,
+		.opcode = opcode,
+		.compare = compare,
+		.value = swap_add,
+	};
+	enum resp_states state;
+
+	state = word_op(mr, iova, &op);
+	if (state == RESPST_NONE)
+		*orig_val = op.old;
+
+	return state;
+}
+
+/**
+ * rxe_odp_do_atomic_write - write a word of an on-demand MR in one access
+ * @mr: the MR; the caller holds a reference
+ * @iova: address of the word
+ * @value: its new value
+ *
+ * Context: may sleep.
+ * Return: RESPST_NONE, or the responder state that answers the error.
+ */
+enum resp_states rxe_odp_do_atomic_write(struct rxe_mr *mr, u64 iova, u64 value)
+{
+	struct word_op op = {
+		.run = run_atomic_write,
+		.value = value,
+	};
+
+	return word_op(mr, iova, &op);
+}
+
+/**
+ * rxe_odp_flush_pmem_iova - make a range of an on-demand MR persistent
+ * @mr: the MR
+ * @iova: first byte
+ * @length: bytes
+ *
+ * rxe asks only on behalf of IB_ACCESS_FLUSH_PERSISTENT, and no on-demand MR
+ * can be registered with that: which page backs an address may change between
+ * the write and the flush.
+ *
+ * Context: any.
+ * Return: -EOPNOTSUPP.
+ */
+int rxe_odp_flush_pmem_iova(struct rxe_mr *mr, u64 iova, unsigned int length)
+{
+	return -EOPNOTSUPP;
+}

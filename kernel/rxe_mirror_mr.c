@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * On-demand MRs: registration and deregistration.
+ *
+ * An on-demand MR owns a struct rxe_mirror_mr, which holds a reference to the
+ * mirror of the process that registered it. Registration looks at no page and
+ * allocates nothing that depends on the length.
+ *
+ * rxe finds the MR's address and length in mr->umem, as for a pinned one, and
+ * tells the two kinds apart by umem->is_odp. The ib_umem is part of our struct
+ * and never reaches the core's ib_umem functions that take pages.
+ */
+#include "rxe.h"
+#include "rxe_loc.h"
+#include "rxe_mirror.h"
+
+static int check_user_range(u64 start, u64 length, u64 iova)
+{
+	u64 end;
+
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(start, length, &end) || PAGE_ALIGN(end) < end)
+		return -EOVERFLOW;
+	if (check_add_overflow(iova, length - 1, &end))
+		return -EOVERFLOW;
+
+	return 0;
+}
+
+/**
+ * rxe_odp_mr_init_user - make an MR an on-demand one
+ * @rxe: the device
+ * @start: first address in the current process
+ * @length: bytes
+ * @iova: what the peer and the SGEs call @start
+ * @access: IB_ACCESS_*
+ * @mr: the MR, zeroed but for what rxe_add_to_pool() set
+ *
+ * Context: may sleep; current->mm is the address space that is registered.
+ * Return: 0, or
+ * * -EINVAL: empty or implicit range, or persistent flush asked for, which
+ *   only pinned persistent memory can promise
+ * * -EOVERFLOW: the range wraps
+ * * -ENOMEM: no memory
+ */
+int rxe_odp_mr_init_user(struct rxe_dev *rxe, u64 start, u64 length, u64 iova,
+			 int access, struct rxe_mr *mr)
+{
+	struct rxe_mirror_mr *mmr;
+	int err;
+
+	rxe_mr_init(access, mr);
+
+	if (!start && length == U64_MAX)
+		return -EINVAL;
+	if (access & IB_ACCESS_FLUSH_PERSISTENT)
+		return -EINVAL;
+	err = check_user_range(start, length, iova);
+	if (err)
+		return err;
+
+	mmr = kzalloc_obj(*mmr);
+	if (!mmr)
+		return -ENOMEM;
+	mmr->mirror = rxe_mirror_get(rxe, current->mm);
+	if (!mmr->mirror) {
+		kfree(mmr);
+		return -ENOMEM;
+	}
+
+	mmr->umem.ibdev = &rxe->ib_dev;
+	mmr->umem.owning_mm = current->mm;
+	mmr->umem.address = start;
+	mmr->umem.length = length;
+	mmr->umem.iova = iova;
+	mmr->umem.writable = ib_access_writable(access);
+	mmr->umem.is_odp = 1;
+	mmr->base_invalidated =
+		rxe_mirror_count_invalidated(mmr->mirror, start,
+					     start + length - 1);
+
+	mr->umem = &mmr->umem;
+	mr->ibmr.iova = iova;
+	mr->ibmr.length = length;
+	mr->ibmr.type = IB_MR_TYPE_USER;
+	mr->state = RXE_MR_STATE_VALID;
+
+	return 0;
+}
+
+/**
+ * rxe_mirror_mr_stop - tell long work on an MR to let go of it
+ * @mr: an MR of any kind that is about to be deregistered
+ *
+ * Deregistration waits for all references to the MR. A prefetch that runs in
+ * the background drops its own after the region that it is at.
+ *
+ * Context: any.
+ */
+void rxe_mirror_mr_stop(struct rxe_mr *mr)
+{
+	if (is_odp_mr(mr))
+		WRITE_ONCE(container_of(mr->umem, struct rxe_mirror_mr,
+					umem)->dying, true);
+}
+
+/**
+ * rxe_mirror_mr_fini - let go of what an MR translates to
+ * @mr: an on-demand MR without users
+ *
+ * Context: may sleep.
+ */
+void rxe_mirror_mr_fini(struct rxe_mr *mr)
+{
+	struct rxe_mirror_mr *mmr =
+		container_of(mr->umem, struct rxe_mirror_mr, umem);
+
+	mr->umem = NULL;
+	rxe_mirror_put(mmr->mirror);
+	kfree(mmr);
+}
