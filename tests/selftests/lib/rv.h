@@ -22,6 +22,7 @@
 #include "rv_dev.h"
 #include "rv_pair.h"
 #include "rv_op.h"
+#include "rv_ends.h"
 #include "rv_advise.h"
 #include "rv_stat.h"
 
