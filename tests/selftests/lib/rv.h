@@ -25,6 +25,8 @@
 #include "rv_ends.h"
 #include "rv_advise.h"
 #include "rv_stat.h"
+#include "rv_sys.h"
+#include "rv_traffic.h"
 
 /* Prints the seed; ends the program with a skip if the device is missing. */
 void rv_init(int argc, char **argv);

@@ -217,20 +217,17 @@ int64_t rv_stat_mr(struct rv_dev *d, struct ibv_mr *mr, const char *counter)
 	return ask(&r, take_counters, &q);
 }
 
+/* Not from sysfs: what that shows may be some milliseconds old. */
 int64_t rv_stat_dev(struct rv_dev *d, const char *counter)
 {
-	char path[256];
-	long long n = -1;
-	FILE *f;
+	struct query q = { .counter = counter };
+	int64_t index = dev_index(d);
+	struct request r;
 
-	snprintf(path, sizeof(path),
-		 "/sys/class/infiniband/%s/ports/1/hw_counters/%s", d->name,
-		 counter);
-	f = fopen(path, "r");
-	if (!f)
+	if (index < 0)
 		return -1;
-	if (fscanf(f, "%lld", &n) != 1)
-		n = -1;
-	fclose(f);
-	return n;
+	start(&r, RDMA_NLDEV_CMD_STAT_GET, 0);
+	put_u32(&r, RDMA_NLDEV_ATTR_DEV_INDEX, index);
+	put_u32(&r, RDMA_NLDEV_ATTR_PORT_INDEX, 1);
+	return ask(&r, take_counters, &q);
 }
