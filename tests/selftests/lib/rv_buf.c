@@ -17,6 +17,20 @@ static void *map_anon(size_t len)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/*
+ * Far below where mmap() puts things by itself. A test that unmaps a part of
+ * its buffer must not find, say, a completion queue there.
+ */
+static void *map_apart(size_t len)
+{
+	static uintptr_t next = 1UL << 44;
+	uintptr_t hint = __atomic_fetch_add(&next, len, __ATOMIC_RELAXED);
+	void *p = mmap((void *)hint, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
 int rv_buf_alloc_aligned(struct rv_buf *b, size_t len, size_t align)
 {
 	size_t data = (len + RV_PAGE - 1) & ~(RV_PAGE - 1);
@@ -26,7 +40,7 @@ int rv_buf_alloc_aligned(struct rv_buf *b, size_t len, size_t align)
 	int err;
 
 	memset(b, 0, sizeof(*b));
-	raw = map_anon(room);
+	raw = map_apart(room);
 	if (!raw) {
 		err = errno;
 		rv_log("rv_buf: mmap of %zu bytes: %s", room, strerror(err));
