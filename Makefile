@@ -1,14 +1,71 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Entry points.  "make help" lists them; the work is done by the scripts that
-# the rules name.
+# Entry points.  The work is done by the scripts that the rules name.
 
 help:
-	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^#: \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
-#: Targets:
-#:   make modules     build rdma_rxe.ko for the prepared kernel line
+#: rxe-hmm: on-demand paging for Soft-RoCE on CPU page tables
+#:
+#:   make run          boot a guest and compare pinned with on-demand memory
+run:
+	@rxe-patches/build >/dev/null
+	@tests/demo/run
+
+#:   make test         all tests in guests; T='smoke ops:test' selects programs,
+#:                     STOCK=1 takes the distribution's module, DEBUG=1 the
+#:                     debug kernel, RXE_SEED=N repeats a run's random data
+test:
+	@tests/vm/test $(if $(STOCK),--stock) $(if $(DEBUG),--debug) $(T)
+
+#:   make shell        a shell in the guest with rxe0 up
+shell:
+	@rxe-patches/build >/dev/null
+	@tests/vm/run $(if $(STOCK),--stock) --shell
+
+#:
+#:   make modules      build rdma_rxe.ko for the prepared kernel line and print
+#:                     its path
+#:   make modules KDIR=/lib/modules/$(uname -r)/build
+#:                     build it on this machine for a kernel of its own;
+#:                     RXE_SRC=... names the kernel's source
+#:   make install      build it for the running kernel (or KDIR=...) and install it
 modules:
-	@rxe-patches/build
+	@rxe-patches/build $(if $(KDIR),'$(KDIR)' '$(RXE_SRC)')
 
-.PHONY: help modules
+install:
+	@rxe-patches/install '$(or $(KDIR),/lib/modules/$(shell uname -r)/build)' '$(RXE_SRC)'
+
+#:   make user         build the user-space parts
+user:
+	@if [ -f userspace/Makefile ]; then \
+		$(MAKE) -C userspace; \
+	else \
+		echo "there are no user-space parts yet: every verbs program works as it is"; \
+	fi
+
+#:
+#:   make update       look for a newer kernel of the line in the archive
+#:   make pin          record the prepared kernel as one that the tests passed on
+update:
+	@tests/vm/prepare --update
+
+pin:
+	@rxe-patches/build --pin
+
+#:   make clean        remove build/
+#:   make distclean    remove the cache, too
+clean:
+	@tests/vm/clean
+
+distclean:
+	@tests/vm/clean --cache
+
+#:
+#: LINE=7.2 selects a kernel line (rxe-patches has one folder for each),
+#: DEBIAN_MIRROR=URL names a Debian mirror, and XDG_CACHE_HOME is where downloads
+#: and what is made of them are kept.
+
+export LINE DEBIAN_MIRROR
+
+.PHONY: help run test shell modules install user update pin clean distclean
