@@ -9,6 +9,7 @@
 
 #include "rxe.h"
 #include "rxe_mirror.h"
+#include "rxe_race.h"
 #include "rxe_hmm_version.h"
 
 MODULE_VERSION(RXE_HMM_VERSION);
@@ -22,9 +23,16 @@ MODULE_INFO(rxe_hmm, "series " RXE_HMM_SERIES " on " RXE_HMM_BASE);
  */
 int rxe_hmm_init(void)
 {
+	int err;
+
 	rxe_mirror_prime_lockdep();
 
-	return rxe_mirror_advise_init();
+	err = rxe_mirror_advise_init();
+	if (err)
+		return err;
+	rxe_race_init();
+
+	return 0;
 }
 
 /**
@@ -34,5 +42,6 @@ int rxe_hmm_init(void)
  */
 void rxe_hmm_exit(void)
 {
+	rxe_race_exit();
 	rxe_mirror_advise_exit();
 }

@@ -32,6 +32,7 @@
 
 #include "rxe.h"
 #include "rxe_mirror.h"
+#include "rxe_race.h"
 #include "rxe_trace.h"
 
 #define MIRRORS_BITS	8
@@ -116,6 +117,7 @@ static bool mirror_invalidate(struct mmu_interval_notifier *mni,
 
 	spin_lock(&window->lock);
 	mmu_interval_set_seq(mni, cur_seq);
+	rxe_race_reach_atomic(RXE_RACE_INVALIDATE_SEQ);
 	n = window_clear(window, start, last);
 	window->nr_invalidated += n;
 	spin_unlock(&window->lock);
@@ -433,3 +435,7 @@ void rxe_mirror_prime_lockdep(void)
 
 	kfree(p);
 }
+
+#if IS_ENABLED(CONFIG_RXE_HMM_KUNIT)
+#include "rxe_mirror_test.c"
+#endif

@@ -146,6 +146,12 @@ struct rxe_mirror_mr {
 	u64			base_invalidated;
 };
 
+/* The on-demand MR whose umem this is; is_odp_mr() said that it is one. */
+static inline struct rxe_mirror_mr *umem_to_mirror_mr(struct ib_umem *umem)
+{
+	return container_of(umem, struct rxe_mirror_mr, umem);
+}
+
 /* What a caller wants from rxe_mirror_fault(). */
 enum rxe_fault_flags {
 	RXE_FAULT_WRITE		= BIT(0),	/* for writing */

@@ -34,14 +34,9 @@ struct advise {
 	struct advise_range	ranges[] __counted_by(num_ranges);
 };
 
-static struct rxe_mirror_mr *range_mmr(const struct advise_range *range)
-{
-	return container_of(range->mr->umem, struct rxe_mirror_mr, umem);
-}
-
 static int fill_range(const struct advise_range *range, unsigned int flags)
 {
-	struct rxe_mirror_mr *mmr = range_mmr(range);
+	struct rxe_mirror_mr *mmr = umem_to_mirror_mr(range->mr->umem);
 	unsigned long va = range->va, length = range->length, n;
 	struct rxe_fault_budget budget;
 	int err;
@@ -237,3 +232,7 @@ void rxe_mirror_advise_exit(void)
 {
 	destroy_workqueue(advise_wq);
 }
+
+#if IS_ENABLED(CONFIG_RXE_HMM_KUNIT)
+#include "rxe_mirror_advise_test.c"
+#endif

@@ -26,6 +26,7 @@
 
 #include "rxe.h"
 #include "rxe_mirror.h"
+#include "rxe_race.h"
 #include "rxe_trace.h"
 
 #define FAULT_BUDGET_MS		20
@@ -281,9 +282,11 @@ static int try_fault(struct fault *f)
 	int ret;
 
 	seq = mmu_interval_read_begin(&f->window->notifier);
+	rxe_race_reach(RXE_RACE_FAULT_BEGUN);
 	ret = walk_all(f, seq);
 	if (ret)
 		return ret;
+	rxe_race_reach(RXE_RACE_FAULT_WALKED);
 
 	if (!f->table && !READ_ONCE(f->region->table) &&
 	    !covers_region(*pfn_of(f, f->first))) {
@@ -414,3 +417,7 @@ int rxe_mirror_fault(struct rxe_mirror_mr *mmr, unsigned long va,
 		return 0;
 	return ret == -EBUSY || ret == -ENOMEM ? ret : -EFAULT;
 }
+
+#if IS_ENABLED(CONFIG_RXE_HMM_KUNIT)
+#include "rxe_mirror_fault_test.c"
+#endif

@@ -23,12 +23,7 @@
 #include "rxe.h"
 #include "rxe_loc.h"
 #include "rxe_mirror.h"
-#include "rxe_trace.h"
-
-static struct rxe_mirror_mr *to_mirror_mr(struct rxe_mr *mr)
-{
-	return container_of(mr->umem, struct rxe_mirror_mr, umem);
-}
+#include "rxe_race.h"
 
 static unsigned long mirror_va(struct rxe_mr *mr, u64 iova)
 {
@@ -98,8 +93,10 @@ static struct rxe_region *region_enter(struct rxe_mirror_mr *mmr,
 		region = rxe_mirror_region(mmr->mirror, va);
 		if (likely(region)) {
 			read_lock(&region->lock);
-			if (likely(region_allows(region, first, last, write)))
+			if (likely(region_allows(region, first, last, write))) {
+				rxe_race_reach_atomic(RXE_RACE_IO_ENTERED);
 				return region;
+			}
 			read_unlock(&region->lock);
 		}
 
@@ -245,7 +242,7 @@ static int enter_each_region(struct rxe_mirror_mr *mmr, unsigned long va,
 int rxe_odp_mr_copy(struct rxe_mr *mr, u64 iova, void *addr, int length,
 		    enum rxe_mr_copy_dir dir)
 {
-	struct rxe_mirror_mr *mmr = to_mirror_mr(mr);
+	struct rxe_mirror_mr *mmr = umem_to_mirror_mr(mr->umem);
 	unsigned long va = mirror_va(mr, iova);
 	unsigned int n;
 	int err;
@@ -355,7 +352,7 @@ static enum resp_states word_op(struct rxe_mr *mr, u64 iova, struct word_op *op)
 		return RESPST_ERR_MISALIGNED_ATOMIC;
 	}
 
-	if (run_word_op(to_mirror_mr(mr), va, op))
+	if (run_word_op(umem_to_mirror_mr(mr->umem), va, op))
 		return RESPST_ERR_RKEY_VIOLATION;
 
 	return RESPST_NONE;

@@ -101,8 +101,7 @@ int rxe_odp_mr_init_user(struct rxe_dev *rxe, u64 start, u64 length, u64 iova,
 void rxe_mirror_mr_stop(struct rxe_mr *mr)
 {
 	if (is_odp_mr(mr))
-		WRITE_ONCE(container_of(mr->umem, struct rxe_mirror_mr,
-					umem)->dying, true);
+		WRITE_ONCE(umem_to_mirror_mr(mr->umem)->dying, true);
 }
 
 /**
@@ -113,10 +112,13 @@ void rxe_mirror_mr_stop(struct rxe_mr *mr)
  */
 void rxe_mirror_mr_fini(struct rxe_mr *mr)
 {
-	struct rxe_mirror_mr *mmr =
-		container_of(mr->umem, struct rxe_mirror_mr, umem);
+	struct rxe_mirror_mr *mmr = umem_to_mirror_mr(mr->umem);
 
 	mr->umem = NULL;
 	rxe_mirror_put(mmr->mirror);
 	kfree(mmr);
 }
+
+#if IS_ENABLED(CONFIG_RXE_HMM_KUNIT)
+#include "rxe_mirror_mr_test.c"
+#endif

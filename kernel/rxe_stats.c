@@ -65,8 +65,7 @@ int rxe_stats_fill_mr(struct sk_buff *msg, struct ib_mr *ibmr)
 	table = nla_nest_start(msg, RDMA_NLDEV_ATTR_STAT_HWCOUNTERS);
 	if (!table)
 		return -EMSGSIZE;
-	if (fill_counters(msg, container_of(mr->umem, struct rxe_mirror_mr,
-					    umem))) {
+	if (fill_counters(msg, umem_to_mirror_mr(mr->umem))) {
 		nla_nest_cancel(msg, table);
 		return -EMSGSIZE;
 	}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Places where a debug build can be made to wait.
+ *
+ * The races that matter are a few instructions wide. A test arms a point, sees
+ * it reached, does what must not slip in between, and lets it go. Outside debug
+ * builds the points are nothing. docs/races.md names the test of each.
+ */
+#ifndef RXE_RACE_H
+#define RXE_RACE_H
+
+enum rxe_race_point {
+	RXE_RACE_FAULT_BEGUN,		/* sequence read, page tables not yet */
+	RXE_RACE_FAULT_WALKED,		/* page tables read, nothing installed */
+	RXE_RACE_INVALIDATE_SEQ,	/* sequence set, entries not yet cleared */
+	RXE_RACE_IO_ENTERED,		/* entries checked, nothing copied */
+	RXE_RACE_POINTS
+};
+
+#if IS_ENABLED(CONFIG_RXE_HMM_DEBUG)
+void rxe_race_reach(enum rxe_race_point point);
+void rxe_race_reach_atomic(enum rxe_race_point point);
+void rxe_race_init(void);
+void rxe_race_exit(void);
+#else
+static inline void rxe_race_reach(enum rxe_race_point point) { }
+static inline void rxe_race_reach_atomic(enum rxe_race_point point) { }
+static inline void rxe_race_init(void) { }
+static inline void rxe_race_exit(void) { }
+#endif
+
+#endif /* RXE_RACE_H */
