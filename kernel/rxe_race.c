@@ -76,7 +76,7 @@ void rxe_race_reach_atomic(enum rxe_race_point point)
 	if (!race_arrive(point))
 		return;
 	while (race_held(point, since))
-		udelay(10);
+		cpu_relax();
 }
 
 /**

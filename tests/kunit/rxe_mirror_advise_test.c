@@ -92,4 +92,5 @@ static struct kunit_suite rxe_mirror_advise_suite = {
 	.name = "rxe_mirror_advise",
 	.test_cases = rxe_mirror_advise_cases,
 };
+
 kunit_test_suite(rxe_mirror_advise_suite);

@@ -295,4 +295,5 @@ static struct kunit_suite rxe_mirror_fault_suite = {
 	.name = "rxe_mirror_fault",
 	.test_cases = rxe_mirror_fault_cases,
 };
+
 kunit_test_suite(rxe_mirror_fault_suite);

@@ -28,4 +28,5 @@ static struct kunit_suite rxe_mirror_mr_suite = {
 	.name = "rxe_mirror_mr",
 	.test_cases = rxe_mirror_mr_cases,
 };
+
 kunit_test_suite(rxe_mirror_mr_suite);

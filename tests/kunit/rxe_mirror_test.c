@@ -196,4 +196,5 @@ static struct kunit_suite rxe_mirror_suite = {
 	.name = "rxe_mirror",
 	.test_cases = rxe_mirror_cases,
 };
+
 kunit_test_suite(rxe_mirror_suite);
