@@ -69,46 +69,58 @@ explain() {
 }
 
 # cache_entry NAME MAKER ARG...: the path of a finished cache entry.  When it is
-# missing, "MAKER ARG... TMPDIR" fills a temporary directory, which is then
-# renamed into place; the lock makes a second caller wait for the first.  A
-# temporary that an interrupted run has left behind goes first.
-cache_entry() {
-	local name=$1 entry=$CACHE/$1 tmp lock
+# missing, "MAKER ARG... TMPDIR" fills a temporary folder, which is then renamed
+# into place; the lock makes a second caller wait for the first.  A failure or
+# an interrupt leaves nothing behind.
+cache_entry() (
+	name=$1 entry=$CACHE/$1 tmp=$CACHE/tmp.$1
 	shift
+	mkdir -p "$CACHE/lock" || die "the cache $CACHE cannot be made"
 	if [ ! -d "$entry" ]; then
-		mkdir -p "$CACHE/lock"
 		exec {lock}>"$CACHE/lock/$name"
 		flock -n "$lock" || {
 			log "=> waiting for another run that prepares $name"
 			flock "$lock"
 		}
-		if [ ! -d "$entry" ]; then
-			cache_sweep "$name"
-			tmp=$CACHE/tmp.$name.$$
-			mkdir "$tmp"
-			if ! ("$@" "$tmp" >&2); then
-				remove_tree "$tmp"
-				exit 1
-			fi
-			mv -T "$tmp" "$entry"
+	fi
+	if [ ! -d "$entry" ]; then
+		trap 'remove_tree "$tmp"' EXIT
+		trap 'exit 130' INT TERM HUP
+		remove_tree "$tmp"
+		mkdir "$tmp"
+		# In the background, or a signal would wait for the maker's end.
+		"$@" "$tmp" >&2 {lock}>&- &
+		wait $! || exit 1
+		mv -T "$tmp" "$entry"
+		trap - EXIT
+	fi
+	touch "$CACHE/lock/$name"
+	printf '%s\n' "$entry"
+)
+
+# Removes what interrupted runs left and what no run of the last two weeks used,
+# unless it is locked.
+cache_sweep() {
+	local path name lock
+	for path in "$CACHE"/*-*; do
+		name=${path##*/}
+		name=${name#tmp.}
+		name=${name%.work}
+		[ -d "$path" ] || continue
+		[[ $path == */tmp.* ]] || [ -z "$(find "$CACHE/lock/$name" -mtime -14 2>/dev/null)" ] || continue
+		exec {lock}>>"$CACHE/lock/$name"
+		if flock -n "$lock" && flock -n "$path" true; then
+			remove_tree "$path"
 		fi
 		exec {lock}>&-
-	fi
-	printf '%s\n' "$entry"
-}
-
-# Removes the temporaries of entry NAME.  The caller holds its lock.
-cache_sweep() {
-	local old
-	for old in "$CACHE/tmp.$1."*; do
-		[ ! -e "$old" ] || remove_tree "$old"
 	done
 }
 
 # Trees belong to root, so their removal may need it.
 remove_tree() {
-	if [ -w "$1" ] && [ -z "$(find "$1" -maxdepth 1 ! -user "$(id -u)" -print -quit)" ]; then
-		rm -rf -- "$1"
+	[ -e "$1" ] || return 0
+	if [ "$(id -u)" -eq 0 ] || [ -z "$(find "$1" -maxdepth 1 ! -user "$(id -u)" -print -quit)" ]; then
+		rm -rf --one-file-system -- "$1"
 	else
 		as_root rm -rf --one-file-system -- "$1"
 	fi
