@@ -31,7 +31,7 @@ ksrc()
 	local dir=${RXE_KSRC:-}
 
 	if [[ -z $dir ]]; then
-		dir=$(tests/vm/prepare --print-source 2>/dev/null) || dir=
+		dir=$(tests/vm/prepare --print-source 2> /dev/null) || dir=
 	fi
 	[[ -n $dir && -x $dir/scripts/checkpatch.pl ]] ||
 		skip "no kernel source: run 'make modules' first, or set RXE_KSRC"
