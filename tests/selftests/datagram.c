@@ -148,25 +148,33 @@ FIXTURE_VARIANT(uc)
 {
 	unsigned int a, b;
 	int mtu;
+	bool srq;
 };
 
-#define UC_VARIANT(_name, _a, _b, _mtu)				\
+#define UC_VARIANT(_name, _a, _b, _mtu, _srq)			\
 	FIXTURE_VARIANT_ADD(uc, _name)				\
 	{							\
 		.a = _a,					\
 		.b = _b,					\
 		.mtu = _mtu,					\
+		.srq = _srq,					\
 	}
 
-UC_VARIANT(pinned_1024, 0, 0, 1024);
-UC_VARIANT(odp_256, RV_ODP, RV_ODP, 256);
-UC_VARIANT(odp_sender_1024, RV_ODP, 0, 1024);
-UC_VARIANT(odp_receiver_1024, 0, RV_ODP, 1024);
-UC_VARIANT(odp_4096, RV_ODP, RV_ODP, 4096);
+UC_VARIANT(pinned_1024, 0, 0, 1024, false);
+UC_VARIANT(odp_256, RV_ODP, RV_ODP, 256, false);
+UC_VARIANT(odp_sender_1024, RV_ODP, 0, 1024, false);
+UC_VARIANT(odp_receiver_1024, 0, RV_ODP, 1024, false);
+UC_VARIANT(odp_4096, RV_ODP, RV_ODP, 4096, false);
+UC_VARIANT(pinned_srq, 0, 0, 1024, true);
+UC_VARIANT(odp_srq, RV_ODP, RV_ODP, 1024, true);
 
 FIXTURE_SETUP(uc)
 {
-	struct rv_opts opts = { .type = IBV_QPT_UC, .mtu = variant->mtu };
+	struct rv_opts opts = {
+		.type = IBV_QPT_UC,
+		.mtu = variant->mtu,
+		.srq = variant->srq,
+	};
 
 	ASSERT_EQ(0, rv_ends_init(&self->e, &opts, LEN, variant->a,
 				  variant->b));

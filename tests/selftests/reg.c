@@ -236,10 +236,12 @@ TEST_F(reg, capabilities)
 			    IBV_ODP_SUPPORT_ATOMIC | IBV_ODP_SUPPORT_SRQ_RECV;
 	const uint32_t ud = IBV_ODP_SUPPORT_SEND | IBV_ODP_SUPPORT_RECV |
 			    IBV_ODP_SUPPORT_SRQ_RECV;
+	const uint32_t uc = ud | IBV_ODP_SUPPORT_WRITE;
 
 	ASSERT_NE(0, odp->general_caps & IBV_ODP_SUPPORT);
 	EXPECT_EQ(rc, odp->per_transport_caps.rc_odp_caps & rc);
-	EXPECT_EQ(ud, odp->per_transport_caps.ud_odp_caps & ud);
+	EXPECT_EQ(uc, odp->per_transport_caps.uc_odp_caps);
+	EXPECT_EQ(ud, odp->per_transport_caps.ud_odp_caps);
 }
 
 /* The whole address space as one region: if and only if it is advertised. */
@@ -374,6 +376,73 @@ TEST_F(reg, memory_comes_later)
 		ASSERT_EQ(0, munmap(mem, LEN));
 	}
 	ASSERT_EQ(0, ibv_dereg_mr(mr));
+}
+
+/* Other rights for a region that stays where it is; it must stay there. */
+TEST_F(reg, rereg_access)
+{
+	struct rv_ends *e = &self->e;
+	unsigned int less = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ;
+	struct ibv_sge sge = rv_ends_sge_a(e, 50, 5000);
+
+	e->mr_b = rv_reg_all(&e->dev, &e->mem_b, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, e->mr_b);
+	ASSERT_RV_OK(rv_ends_write(e, 50, 100, 5000));
+
+	ASSERT_EQ(0, rv_rereg(e->mr_b, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL,
+			      0, less | RV_ODP));
+	ASSERT_RV(IBV_WC_REM_ACCESS_ERR,
+		  rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, 100)));
+	ASSERT_EQ(0, rv_pair_again(&e->pair));
+	ASSERT_RV_OK(rv_ends_check(e));
+	ASSERT_RV_OK(rv_ends_read(e, 60, 100, 5000));
+
+	ASSERT_EQ(0, rv_rereg(e->mr_b, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL,
+			      0, RV_ACCESS | RV_ODP));
+	ASSERT_RV_OK(rv_ends_write(e, 70, 100, 5000));
+
+	ASSERT_GT(0, rv_rereg(e->mr_b, IBV_REREG_MR_CHANGE_TRANSLATION, NULL,
+			      e->mem_a.base, LEN, 0));
+	ASSERT_RV_OK(rv_ends_write(e, 80, 100, 5000));
+}
+
+/*
+ * Registered without a right to write, a region does not get one later unless
+ * it can keep the promise: either is fine, writing to no avail is not.
+ */
+TEST_F(reg, rereg_to_writable)
+{
+	struct rv_ends *e = &self->e;
+
+	e->mr_b = rv_reg_all(&e->dev, &e->mem_b,
+			     IBV_ACCESS_REMOTE_READ | RV_ODP);
+	ASSERT_NE(NULL, e->mr_b);
+	ASSERT_RV_OK(rv_ends_read(e, 50, 100, 5000));
+	if (!rv_rereg(e->mr_b, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0,
+		      RV_ACCESS | RV_ODP))
+		ASSERT_RV_OK(rv_ends_write(e, 80, 100, 5000));
+	ASSERT_RV_OK(rv_ends_read(e, 50, 100, 5000));
+}
+
+TEST_F(reg, rereg_domain)
+{
+	struct rv_ends *e = &self->e;
+	struct ibv_sge sge = rv_ends_sge_a(e, 50, 5000);
+	struct ibv_pd *pd = ibv_alloc_pd(e->dev.ctx);
+
+	ASSERT_NE(NULL, pd);
+	e->mr_b = rv_reg_all(&e->dev, &e->mem_b, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, e->mr_b);
+	ASSERT_RV_OK(rv_ends_write(e, 50, 100, 5000));
+	ASSERT_EQ(0, rv_rereg(e->mr_b, IBV_REREG_MR_CHANGE_PD, pd, NULL, 0, 0));
+	ASSERT_RV(IBV_WC_REM_ACCESS_ERR,
+		  rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, 100)));
+	ASSERT_EQ(0, rv_pair_again(&e->pair));
+	ASSERT_RV_OK(rv_ends_check(e));
+	ASSERT_EQ(0, rv_rereg(e->mr_b, IBV_REREG_MR_CHANGE_PD, e->dev.pd, NULL,
+			      0, 0));
+	ASSERT_RV_OK(rv_ends_write(e, 70, 100, 5000));
+	ASSERT_EQ(0, ibv_dealloc_pd(pd));
 }
 
 /* Many regions over the same bytes, coming and going in no order. */
