@@ -18,6 +18,16 @@ run:
 test:
 	@tests/vm/test $(if $(STOCK),--stock) $(if $(DEBUG),--debug) $(T)
 
+#:   make test-debug   the tests, with less data, and the KUnit suites on a debug
+#:                     kernel, which is built first (10 minutes, once): the same
+#:                     as DEBUG=1
+test-debug:
+	@tests/vm/test --debug $(T)
+
+#:   make check        static checks of the sources; C='shellcheck spdx' selects
+check:
+	@tests/check/run $(C)
+
 #:   make shell        a shell in the guest with rxe0 up
 shell:
 	@rxe-patches/build >/dev/null
@@ -68,4 +78,4 @@ distclean:
 
 export LINE DEBIAN_MIRROR
 
-.PHONY: help run test shell modules install user update pin clean distclean
+.PHONY: help run test test-debug check shell modules install user update pin clean distclean
