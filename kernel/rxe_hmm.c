@@ -2,18 +2,32 @@
 /*
  * What this series adds to rdma_rxe.ko as a whole: init, exit and a name.
  *
- * Nothing here has state of its own. rxe calls init before it can make devices
+ * Nothing here has state of its own, but for a folder in debugfs of debug
+ * builds. rxe calls init before it can make devices
  * and exit after the last one is gone.
  */
+#include <linux/debugfs.h>
 #include <linux/module.h>
 
 #include "rxe.h"
+#include "rxe_audit.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
 #include "rxe_hmm_version.h"
 
 MODULE_VERSION(RXE_HMM_VERSION);
 MODULE_INFO(rxe_hmm, "series " RXE_HMM_SERIES " on " RXE_HMM_BASE);
+
+static struct dentry *debug_dir;
+
+static void show_debug(void)
+{
+	if (!IS_ENABLED(CONFIG_RXE_HMM_DEBUG))
+		return;
+	debug_dir = debugfs_create_dir("rxe_hmm", NULL);
+	rxe_audit_show(debug_dir);
+	rxe_race_show(debug_dir);
+}
 
 /**
  * rxe_hmm_init - set up what all devices share
@@ -30,7 +44,7 @@ int rxe_hmm_init(void)
 	err = rxe_mirror_advise_init();
 	if (err)
 		return err;
-	rxe_race_init();
+	show_debug();
 
 	return 0;
 }
@@ -42,6 +56,7 @@ int rxe_hmm_init(void)
  */
 void rxe_hmm_exit(void)
 {
-	rxe_race_exit();
+	debugfs_remove(debug_dir);
 	rxe_mirror_advise_exit();
+	rxe_audit_end();
 }

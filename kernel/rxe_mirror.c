@@ -31,6 +31,7 @@
 #include <linux/sched/mm.h>
 
 #include "rxe.h"
+#include "rxe_audit.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
 #include "rxe_trace.h"
@@ -137,8 +138,11 @@ static const struct mmu_interval_notifier_ops mirror_notifier_ops = {
 
 static void region_free(struct rxe_region *region)
 {
+	if (region->table)
+		rxe_audit_freed(RXE_AUDIT_TABLES);
 	kfree(region->table);
 	kfree(region);
+	rxe_audit_freed(RXE_AUDIT_REGIONS);
 }
 
 static void window_destroy(struct rxe_window *window)
@@ -151,6 +155,7 @@ static void window_destroy(struct rxe_window *window)
 			region_free(window->regions[i]);
 	kfree(window->regions);
 	kfree(window);
+	rxe_audit_freed(RXE_AUDIT_WINDOWS);
 }
 
 static struct rxe_window *window_create(struct rxe_mirror *mirror,
@@ -159,6 +164,7 @@ static struct rxe_window *window_create(struct rxe_mirror *mirror,
 	struct rxe_window *window;
 	int err = -ENOMEM;
 
+	rxe_race_reach(RXE_RACE_MAKING);
 	window = kzalloc_obj(*window);
 	if (!window)
 		return ERR_PTR(err);
@@ -180,6 +186,7 @@ static struct rxe_window *window_create(struct rxe_mirror *mirror,
 	err = xa_err(xa_store(&mirror->windows, index, window, GFP_KERNEL));
 	if (err)
 		goto err_notifier;
+	rxe_audit_made(RXE_AUDIT_WINDOWS);
 
 	return window;
 
@@ -243,9 +250,11 @@ struct rxe_region *rxe_mirror_make_region(struct rxe_window *window,
 	mutex_lock(&window->mirror->windows_lock);
 	region = *slot;
 	if (!region) {
+		rxe_race_reach(RXE_RACE_MAKING);
 		region = kzalloc_obj(*region);
 		if (region) {
 			region_init_lock(region);
+			rxe_audit_made(RXE_AUDIT_REGIONS);
 			/* pairs with each load of a slot outside the lock */
 			smp_store_release(slot, region);
 		}
@@ -327,6 +336,7 @@ static struct rxe_mirror *mirror_create(struct rxe_dev *rxe,
 {
 	struct rxe_mirror *mirror;
 
+	rxe_race_reach(RXE_RACE_MAKING);
 	mirror = kzalloc_obj(*mirror);
 	if (!mirror)
 		return NULL;
@@ -337,6 +347,7 @@ static struct rxe_mirror *mirror_create(struct rxe_dev *rxe,
 	refcount_set(&mirror->ref, 1);
 	xa_init(&mirror->windows);
 	mutex_init(&mirror->windows_lock);
+	rxe_audit_made(RXE_AUDIT_MIRRORS);
 
 	return mirror;
 }
@@ -352,6 +363,7 @@ static void mirror_destroy(struct rxe_mirror *mirror)
 	mutex_destroy(&mirror->windows_lock);
 	mmdrop(mirror->mm);
 	kfree(mirror);
+	rxe_audit_freed(RXE_AUDIT_MIRRORS);
 }
 
 /**

@@ -16,6 +16,7 @@
 #include <linux/workqueue.h>
 
 #include "rxe.h"
+#include "rxe_audit.h"
 #include "rxe_loc.h"
 #include "rxe_mirror.h"
 
@@ -79,6 +80,7 @@ static void advise_destroy(struct advise *advise)
 	for (i = 0; i < advise->num_ranges && advise->ranges[i].mr; i++)
 		rxe_put(advise->ranges[i].mr);
 	kvfree(advise);
+	rxe_audit_freed(RXE_AUDIT_ADVISES);
 }
 
 static void advise_work(struct work_struct *work)
@@ -147,6 +149,7 @@ static struct advise *advise_create(struct rxe_pd *pd,
 	if (!advise)
 		return ERR_PTR(-ENOMEM);
 	advise->num_ranges = num_sge;
+	rxe_audit_made(RXE_AUDIT_ADVISES);
 
 	advise->flags = RXE_FAULT_PREFETCH;
 	if (advice == IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_WRITE)

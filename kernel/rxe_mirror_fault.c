@@ -25,6 +25,7 @@
 #include <linux/sched/mm.h>
 
 #include "rxe.h"
+#include "rxe_audit.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
 #include "rxe_trace.h"
@@ -294,13 +295,16 @@ static int try_fault(struct fault *f)
 				   GFP_KERNEL | __GFP_NOWARN);
 		if (!f->table)
 			return -ENOMEM;
+		rxe_audit_made(RXE_AUDIT_TABLES);
 	}
 
 	spin_lock(&f->window->lock);
-	if (mmu_interval_read_retry(&f->window->notifier, seq))
+	if (mmu_interval_read_retry(&f->window->notifier, seq)) {
 		ret = -EBUSY;
-	else
+	} else {
+		rxe_race_reach_atomic(RXE_RACE_FAULT_CHECKED);
 		ret = install(f);
+	}
 	spin_unlock(&f->window->lock);
 
 	return ret;
@@ -371,6 +375,8 @@ static int fault_mapped(struct rxe_mirror_mr *mmr, unsigned long va,
 
 	ret = fault_loop(&f, budget);
 
+	if (f.table)
+		rxe_audit_freed(RXE_AUDIT_TABLES);
 	kfree(f.table);
 	kfree(f.pfns);
 

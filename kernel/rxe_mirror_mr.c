@@ -11,6 +11,7 @@
  * and never reaches the core's ib_umem functions that take pages.
  */
 #include "rxe.h"
+#include "rxe_audit.h"
 #include "rxe_loc.h"
 #include "rxe_mirror.h"
 
@@ -85,6 +86,7 @@ int rxe_odp_mr_init_user(struct rxe_dev *rxe, u64 start, u64 length, u64 iova,
 	mr->ibmr.length = length;
 	mr->ibmr.type = IB_MR_TYPE_USER;
 	mr->state = RXE_MR_STATE_VALID;
+	rxe_audit_made(RXE_AUDIT_MRS);
 
 	return 0;
 }
@@ -117,6 +119,7 @@ void rxe_mirror_mr_fini(struct rxe_mr *mr)
 	mr->umem = NULL;
 	rxe_mirror_put(mmr->mirror);
 	kfree(mmr);
+	rxe_audit_freed(RXE_AUDIT_MRS);
 }
 
 #if IS_ENABLED(CONFIG_RXE_HMM_KUNIT)

@@ -4,10 +4,13 @@
  *
  *	armed		how many arrivals to hold, counts down
  *	arrived		how many are or were held
+ *	held		how many are held now
  *	released	set it to let them go
+ *	limit_ms	how long to hold one at most
  *
- * A held thread goes on by itself after ten seconds, so that a test that dies
- * leaves no hang behind. The counters are all the state there is.
+ * A held thread goes on by itself when the limit is over, so that a test that
+ * dies leaves no hang behind. A thread that is held under a spinlock may keep
+ * others from running at all: there a test sets a limit instead of letting go.
  */
 #include <linux/atomic.h>
 #include <linux/debugfs.h>
@@ -16,35 +19,40 @@
 
 #include "rxe_race.h"
 
-#define RACE_HOLD_MAX	(10 * HZ)
+#define LIMIT_MS	10000
 
-static struct {
+static struct point {
 	const char *name;
 	atomic_t armed;
 	atomic_t arrived;
+	atomic_t held;
 	atomic_t released;
+	u32 limit_ms;
 } points[RXE_RACE_POINTS] = {
-	[RXE_RACE_FAULT_BEGUN].name	= "fault_begun",
-	[RXE_RACE_FAULT_WALKED].name	= "fault_walked",
-	[RXE_RACE_INVALIDATE_SEQ].name	= "invalidate_seq",
-	[RXE_RACE_IO_ENTERED].name	= "io_entered",
+	[RXE_RACE_MAKING]	  = { "making", .limit_ms = LIMIT_MS },
+	[RXE_RACE_FAULT_BEGUN]	  = { "fault_begun", .limit_ms = LIMIT_MS },
+	[RXE_RACE_FAULT_WALKED]	  = { "fault_walked", .limit_ms = LIMIT_MS },
+	[RXE_RACE_FAULT_CHECKED]  = { "fault_checked", .limit_ms = LIMIT_MS },
+	[RXE_RACE_INVALIDATE_SEQ] = { "invalidate_seq", .limit_ms = LIMIT_MS },
+	[RXE_RACE_IO_ENTERED]	  = { "io_entered", .limit_ms = LIMIT_MS },
 };
 
-static struct dentry *race_dir;
-
-static bool race_arrive(enum rxe_race_point point)
+static bool arrive(struct point *point)
 {
-	if (atomic_dec_if_positive(&points[point].armed) < 0)
+	if (atomic_dec_if_positive(&point->armed) < 0)
 		return false;
-	atomic_inc(&points[point].arrived);
+	atomic_inc(&point->held);
+	atomic_inc(&point->arrived);
 
 	return true;
 }
 
-static bool race_held(enum rxe_race_point point, unsigned long since)
+static bool is_held(struct point *point, unsigned long since)
 {
-	return !atomic_read(&points[point].released) &&
-	       time_before(jiffies, since + RACE_HOLD_MAX);
+	unsigned long limit = msecs_to_jiffies(READ_ONCE(point->limit_ms));
+
+	return !atomic_read(&point->released) &&
+	       time_before(jiffies, since + limit);
 }
 
 /**
@@ -57,10 +65,11 @@ void rxe_race_reach(enum rxe_race_point point)
 {
 	unsigned long since = jiffies;
 
-	if (!race_arrive(point))
+	if (!arrive(&points[point]))
 		return;
-	while (race_held(point, since))
+	while (is_held(&points[point], since))
 		fsleep(1000);
+	atomic_dec(&points[point].held);
 }
 
 /**
@@ -73,39 +82,31 @@ void rxe_race_reach_atomic(enum rxe_race_point point)
 {
 	unsigned long since = jiffies;
 
-	if (!race_arrive(point))
+	if (!arrive(&points[point]))
 		return;
-	while (race_held(point, since))
+	while (is_held(&points[point], since))
 		cpu_relax();
+	atomic_dec(&points[point].held);
 }
 
 /**
- * rxe_race_init - show the points in debugfs
+ * rxe_race_show - show the points in debugfs
+ * @parent: where to put the folder "race"
  *
  * Context: may sleep.
  */
-void rxe_race_init(void)
+void rxe_race_show(struct dentry *parent)
 {
-	struct dentry *dir;
-	unsigned int i;
+	struct dentry *dir = debugfs_create_dir("race", parent);
+	struct point *point;
 
-	race_dir = debugfs_create_dir("rxe_hmm", NULL);
-	dir = debugfs_create_dir("race", race_dir);
-	for (i = 0; i < RXE_RACE_POINTS; i++) {
-		struct dentry *d = debugfs_create_dir(points[i].name, dir);
+	for (point = points; point < points + RXE_RACE_POINTS; point++) {
+		struct dentry *d = debugfs_create_dir(point->name, dir);
 
-		debugfs_create_atomic_t("armed", 0600, d, &points[i].armed);
-		debugfs_create_atomic_t("arrived", 0600, d, &points[i].arrived);
-		debugfs_create_atomic_t("released", 0600, d, &points[i].released);
+		debugfs_create_atomic_t("armed", 0600, d, &point->armed);
+		debugfs_create_atomic_t("arrived", 0600, d, &point->arrived);
+		debugfs_create_atomic_t("held", 0400, d, &point->held);
+		debugfs_create_atomic_t("released", 0600, d, &point->released);
+		debugfs_create_u32("limit_ms", 0600, d, &point->limit_ms);
 	}
-}
-
-/**
- * rxe_race_exit - undo rxe_race_init()
- *
- * Context: may sleep.
- */
-void rxe_race_exit(void)
-{
-	debugfs_remove(race_dir);
 }

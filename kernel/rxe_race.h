@@ -9,9 +9,13 @@
 #ifndef RXE_RACE_H
 #define RXE_RACE_H
 
+struct dentry;
+
 enum rxe_race_point {
+	RXE_RACE_MAKING,		/* about to make a mirror, window, region */
 	RXE_RACE_FAULT_BEGUN,		/* sequence read, page tables not yet */
 	RXE_RACE_FAULT_WALKED,		/* page tables read, nothing installed */
+	RXE_RACE_FAULT_CHECKED,		/* not lost to an invalidation, not installed */
 	RXE_RACE_INVALIDATE_SEQ,	/* sequence set, entries not yet cleared */
 	RXE_RACE_IO_ENTERED,		/* entries checked, nothing copied */
 	RXE_RACE_POINTS
@@ -20,13 +24,11 @@ enum rxe_race_point {
 #if IS_ENABLED(CONFIG_RXE_HMM_DEBUG)
 void rxe_race_reach(enum rxe_race_point point);
 void rxe_race_reach_atomic(enum rxe_race_point point);
-void rxe_race_init(void);
-void rxe_race_exit(void);
+void rxe_race_show(struct dentry *parent);
 #else
 static inline void rxe_race_reach(enum rxe_race_point point) { }
 static inline void rxe_race_reach_atomic(enum rxe_race_point point) { }
-static inline void rxe_race_init(void) { }
-static inline void rxe_race_exit(void) { }
+static inline void rxe_race_show(struct dentry *parent) { }
 #endif
 
 #endif /* RXE_RACE_H */
