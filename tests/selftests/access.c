@@ -142,7 +142,7 @@ TEST_F(access, no_flush_right)
 }
 
 /* Just over either end, far away, and around the end of the address space. */
-TEST_F_TIMEOUT(access, out_of_bounds, 300)
+TEST_F(access, out_of_bounds)
 {
 	static const struct {
 		size_t off, len;

@@ -53,7 +53,7 @@ static void accept_grh(struct rv_ends *e, size_t off)
 	rv_buf_expect(&e->mem_b, off, e->mem_b.base + off, RV_GRH);
 }
 
-TEST_F_TIMEOUT(ud, send, 300)
+TEST_F(ud, send)
 {
 	struct rv_ends *e = &self->e;
 	int i;
@@ -78,7 +78,7 @@ TEST_F_TIMEOUT(ud, send, 300)
 }
 
 /* The header in one piece, the data in others, over a page's end. */
-TEST_F_TIMEOUT(ud, pieces, 300)
+TEST_F(ud, pieces)
 {
 	struct rv_ends *e = &self->e;
 	int i;
@@ -200,18 +200,18 @@ static int uc_rounds(struct rv_ends *e, rv_ends_fn fn)
 	return 0;
 }
 
-TEST_F_TIMEOUT(uc, send, 300)
+TEST_F(uc, send)
 {
 	ASSERT_RV_OK(uc_rounds(&self->e, rv_ends_send));
 }
 
-TEST_F_TIMEOUT(uc, write_imm, 300)
+TEST_F(uc, write_imm)
 {
 	ASSERT_RV_OK(uc_rounds(&self->e, rv_ends_write_imm));
 }
 
 /* Nobody tells when a write has arrived; what is sent after it does. */
-TEST_F_TIMEOUT(uc, write, 300)
+TEST_F(uc, write)
 {
 	struct rv_ends *e = &self->e;
 	int i;

@@ -92,13 +92,13 @@ static int both_rounds(struct rv_ends *e, struct rv_ends *f, int rounds)
 	return res;
 }
 
-TEST_F_TIMEOUT(devices, same_memory, 120)
+TEST_F(devices, same_memory)
 {
 	ASSERT_RV_OK(both_rounds(&self->e, &self->f, rv_shrink(40)));
 }
 
 /* What the process drops is gone for both. */
-TEST_F_TIMEOUT(devices, invalidation, 120)
+TEST_F(devices, invalidation)
 {
 	int i;
 
@@ -118,7 +118,7 @@ TEST_F_TIMEOUT(devices, invalidation, 120)
 }
 
 /* One device's regions go, the other's stay. */
-TEST_F_TIMEOUT(devices, one_leaves, 120)
+TEST_F(devices, one_leaves)
 {
 	ASSERT_RV_OK(both_rounds(&self->e, &self->f, 4));
 	ASSERT_EQ(0, ibv_dereg_mr(self->f.mr_b));

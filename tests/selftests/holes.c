@@ -107,7 +107,7 @@ static int send_to(struct rv_ends *e, size_t off, size_t len)
 	ASSERT_FAILS(IBV_WC_REM_OP_ERR, send_to(&self->e, _at + 9, 100)); \
 } while (0)
 
-TEST_F_TIMEOUT(holes, read_only_present, 300)
+TEST_F(holes, read_only_present)
 {
 	struct rv_ends *e = &self->e;
 
@@ -123,7 +123,7 @@ TEST_F_TIMEOUT(holes, read_only_present, 300)
 }
 
 /* The device had written there before. */
-TEST_F_TIMEOUT(holes, read_only_after_write, 300)
+TEST_F(holes, read_only_after_write)
 {
 	struct rv_ends *e = &self->e;
 
@@ -135,7 +135,7 @@ TEST_F_TIMEOUT(holes, read_only_after_write, 300)
 	ASSERT_RV_OK(rv_ends_write(e, 70, 4 * RV_PAGE + 300, 8000));
 }
 
-TEST_F_TIMEOUT(holes, read_only_untouched, 300)
+TEST_F(holes, read_only_untouched)
 {
 	struct rv_ends *e = &self->e;
 	size_t off = 4 * RV_PAGE, len = 3 * RV_PAGE;
@@ -151,7 +151,7 @@ TEST_F_TIMEOUT(holes, read_only_untouched, 300)
 }
 
 /* Read-only from the start: a constant of the program, say. */
-TEST_F_TIMEOUT(holes, read_only_mapping, 300)
+TEST_F(holes, read_only_mapping)
 {
 	struct rv_ends *e = &self->e;
 
@@ -164,7 +164,7 @@ TEST_F_TIMEOUT(holes, read_only_mapping, 300)
 	ASSERT_RV_OK(rv_ends_check(e));
 }
 
-TEST_F_TIMEOUT(holes, forbidden, 300)
+TEST_F(holes, forbidden)
 {
 	struct rv_ends *e = &self->e;
 
@@ -182,7 +182,7 @@ TEST_F_TIMEOUT(holes, forbidden, 300)
  * Not mapped at all, with transfers ending right before the hole and starting
  * right after it.
  */
-TEST_F_TIMEOUT(holes, unmapped, 300)
+TEST_F(holes, unmapped)
 {
 	struct rv_ends *e = &self->e;
 	uint8_t *hole = e->mem_b.base + 4 * RV_PAGE;
@@ -215,7 +215,7 @@ TEST_F_TIMEOUT(holes, unmapped, 300)
  */
 static const size_t borders[] = { 5, 512, 1024 };	/* 512: at 2 MiB */
 
-TEST_F_TIMEOUT(holes, straddling_packet, 300)
+TEST_F(holes, straddling_packet)
 {
 	struct rv_ends *e = &self->e;
 	const int prots[] = { PROT_READ, PROT_NONE };
@@ -241,7 +241,7 @@ TEST_F_TIMEOUT(holes, straddling_packet, 300)
 	}
 }
 
-TEST_F_TIMEOUT(holes, straddling_message, 300)
+TEST_F(holes, straddling_message)
 {
 	struct rv_opts opts = { .mtu = 1024 };
 	struct rv_ends *e = &self->e;
@@ -264,7 +264,7 @@ TEST_F_TIMEOUT(holes, straddling_message, 300)
 }
 
 /* The asking side's own memory. */
-TEST_F_TIMEOUT(holes, local, 300)
+TEST_F(holes, local)
 {
 	struct rv_ends *e = &self->e;
 	struct rv_remote at = rv_ends_remote(e, 1000);

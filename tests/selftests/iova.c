@@ -111,22 +111,22 @@ static int rounds(struct rv_ends *e, rv_ends_fn fn, size_t skew)
 	return res ? res : fn(e, LEN - 10, LEN - 10, 10);
 }
 
-TEST_F_TIMEOUT(iova, write, 300)
+TEST_F(iova, write)
 {
 	ASSERT_RV_OK(rounds(&self->e, rv_ends_write, variant->skew));
 }
 
-TEST_F_TIMEOUT(iova, read, 300)
+TEST_F(iova, read)
 {
 	ASSERT_RV_OK(rounds(&self->e, rv_ends_read, variant->skew));
 }
 
-TEST_F_TIMEOUT(iova, send, 300)
+TEST_F(iova, send)
 {
 	ASSERT_RV_OK(rounds(&self->e, rv_ends_send, variant->skew));
 }
 
-TEST_F_TIMEOUT(iova, atomics, 300)
+TEST_F(iova, atomics)
 {
 	size_t first = (variant->skew + 7) & ~7UL;
 	int i;
@@ -140,7 +140,7 @@ TEST_F_TIMEOUT(iova, atomics, 300)
 	}
 }
 
-TEST_F_TIMEOUT(iova, prefetch, 300)
+TEST_F(iova, prefetch)
 {
 	struct rv_remote start = rv_ends_remote(&self->e, variant->skew);
 
@@ -154,7 +154,7 @@ TEST_F_TIMEOUT(iova, prefetch, 300)
 }
 
 /* The memory's own address is outside the region now, and so is the rest. */
-TEST_F_TIMEOUT(iova, bounds, 300)
+TEST_F(iova, bounds)
 {
 	struct ibv_sge sge = rv_ends_sge_a(&self->e, variant->skew, 8);
 	struct rv_remote at = rv_ends_remote(&self->e, variant->skew);

@@ -85,27 +85,27 @@ static int random_rounds(struct rv_ends *e, rv_ends_fn fn)
 	return 0;
 }
 
-TEST_F_TIMEOUT(ops, write, 300)
+TEST_F(ops, write)
 {
 	ASSERT_RV_OK(random_rounds(&self->e, rv_ends_write));
 }
 
-TEST_F_TIMEOUT(ops, write_imm, 300)
+TEST_F(ops, write_imm)
 {
 	ASSERT_RV_OK(random_rounds(&self->e, rv_ends_write_imm));
 }
 
-TEST_F_TIMEOUT(ops, read, 300)
+TEST_F(ops, read)
 {
 	ASSERT_RV_OK(random_rounds(&self->e, rv_ends_read));
 }
 
-TEST_F_TIMEOUT(ops, send, 300)
+TEST_F(ops, send)
 {
 	ASSERT_RV_OK(random_rounds(&self->e, rv_ends_send));
 }
 
-TEST_F_TIMEOUT(ops, send_srq, 300)
+TEST_F(ops, send_srq)
 {
 	struct rv_opts opts = { .mtu = variant->mtu, .srq = true };
 
@@ -116,7 +116,7 @@ TEST_F_TIMEOUT(ops, send_srq, 300)
 }
 
 /* The old value may go to any address; the target must be aligned. */
-TEST_F_TIMEOUT(ops, atomics, 300)
+TEST_F(ops, atomics)
 {
 	struct rv_ends *e = &self->e;
 	uint64_t compare;
@@ -148,7 +148,7 @@ TEST_F_TIMEOUT(ops, atomics, 300)
 	}
 }
 
-TEST_F_TIMEOUT(ops, flush, 300)
+TEST_F(ops, flush)
 {
 	struct rv_ends *e = &self->e;
 	int i;
@@ -168,7 +168,7 @@ TEST_F_TIMEOUT(ops, flush, 300)
 }
 
 /* The ends of pages and packets, from all sorts of places in a page. */
-TEST_F_TIMEOUT(ops, boundaries, 300)
+TEST_F(ops, boundaries)
 {
 	static const rv_ends_fn fns[] = {
 		rv_ends_write, rv_ends_write_imm, rv_ends_read, rv_ends_send,
@@ -192,7 +192,7 @@ TEST_F_TIMEOUT(ops, boundaries, 300)
 }
 
 /* Memory nobody has touched: reads as zeros, takes writes. */
-TEST_F_TIMEOUT(ops, first_touch, 300)
+TEST_F(ops, first_touch)
 {
 	struct rv_ends *e = &self->e;
 	size_t len;
@@ -231,7 +231,7 @@ TEST_F_TIMEOUT(ops, first_touch, 300)
 }
 
 /* Many operations in flight at once, of all kinds. */
-TEST_F_TIMEOUT(ops, pipelined, 300)
+TEST_F(ops, pipelined)
 {
 	enum { SLOTS = 32, SLOT = 6000 };
 	struct rv_ends *e = &self->e;
@@ -276,7 +276,7 @@ TEST_F_TIMEOUT(ops, pipelined, 300)
 }
 
 /* Transfers over the 2 MiB boundaries, in small pages and in huge ones. */
-TEST_F_TIMEOUT(ops, huge_boundary, 300)
+TEST_F(ops, huge_boundary)
 {
 	struct rv_ends *e = &self->e;
 	size_t len = 2 * RV_HUGE + 3 * RV_PAGE;
@@ -346,7 +346,7 @@ static void *work(void *arg)
 }
 
 /* Several queue pairs on the same two regions. */
-TEST_F_TIMEOUT(ops, parallel, 300)
+TEST_F(ops, parallel)
 {
 	enum { WORKERS = 4, PART = 40000 };
 	struct rv_opts opts = { .mtu = variant->mtu };

@@ -84,7 +84,7 @@ static const size_t sizes[] = {
 	(2 * GIB) - RV_PAGE, (4 * GIB) - RV_PAGE, (4 * GIB) + RV_PAGE,
 };
 
-TEST_F_TIMEOUT(reg, sizes, 120)
+TEST_F(reg, sizes)
 {
 	struct ibv_mr *mr;
 	size_t at, size;
@@ -115,7 +115,7 @@ TEST_F_TIMEOUT(reg, sizes, 120)
 }
 
 /* Over the borders between gibibytes, by one packet and by many. */
-TEST_F_TIMEOUT(reg, gibibyte_borders, 120)
+TEST_F(reg, gibibyte_borders)
 {
 	uint8_t *mem = reserve(4 * GIB);
 	struct ibv_mr *mr;
@@ -328,7 +328,7 @@ TEST_F(reg, bad_ranges)
 }
 
 /* Any start, any length; the bytes around it are out of reach. */
-TEST_F_TIMEOUT(reg, unaligned, 120)
+TEST_F(reg, unaligned)
 {
 	struct rv_ends *e = &self->e;
 	struct ibv_sge sge;
@@ -446,7 +446,7 @@ TEST_F(reg, rereg_domain)
 }
 
 /* Many regions over the same bytes, coming and going in no order. */
-TEST_F_TIMEOUT(reg, many_regions, 120)
+TEST_F(reg, many_regions)
 {
 	enum { MANY = 2000 };
 	static struct ibv_mr *mrs[MANY];
@@ -502,7 +502,7 @@ static int use_once(struct rv_ends *e, int pages)
  * fill up at first, but a leak goes on: each block of rounds would lose at
  * least a table of 4 KiB for every touch, 9 MiB.
  */
-TEST_F_TIMEOUT(reg, dereg_gives_back, 120)
+TEST_F(reg, dereg_gives_back)
 {
 	int rounds = rv_shrink(36), block, i;
 	long before, lost = 0;
@@ -546,7 +546,7 @@ static void *register_often(void *arg)
 }
 
 /* Threads register parts of one range at a time, the first and the last too. */
-TEST_F_TIMEOUT(reg, from_threads, 120)
+TEST_F(reg, from_threads)
 {
 	enum { THREADS = 4 };
 	struct registrar r[THREADS];

@@ -145,7 +145,7 @@ static void expect_scattered(struct side *s, struct ibv_sge *sgl, int n,
 
 static uint8_t bytes[PIECES * 9000];
 
-TEST_F_TIMEOUT(sgl, write, 300)
+TEST_F(sgl, write)
 {
 	struct ibv_sge sgl[PIECES];
 	int i, n;
@@ -165,7 +165,7 @@ TEST_F_TIMEOUT(sgl, write, 300)
 	}
 }
 
-TEST_F_TIMEOUT(sgl, read, 300)
+TEST_F(sgl, read)
 {
 	struct ibv_sge sgl[PIECES];
 	int i, n;
@@ -210,12 +210,12 @@ static void send_rounds(struct __test_metadata *_metadata,
 	}
 }
 
-TEST_F_TIMEOUT(sgl, send, 300)
+TEST_F(sgl, send)
 {
 	send_rounds(_metadata, &self->e, &self->a, &self->b, variant->keys);
 }
 
-TEST_F_TIMEOUT(sgl, send_srq, 300)
+TEST_F(sgl, send_srq)
 {
 	struct rv_opts opts = { .mtu = variant->mtu, .srq = true };
 
@@ -225,7 +225,7 @@ TEST_F_TIMEOUT(sgl, send_srq, 300)
 }
 
 /* One page, piece by piece, through one key and the other. */
-TEST_F_TIMEOUT(sgl, small_pieces, 300)
+TEST_F(sgl, small_pieces)
 {
 	struct ibv_sge sgl[16];
 	size_t at = 3 * RV_PAGE - 200;

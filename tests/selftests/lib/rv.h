@@ -29,6 +29,15 @@
 #include "rv_sys.h"
 #include "rv_traffic.h"
 
+/*
+ * The harness allows a test 30 seconds, which is little on an emulated machine
+ * with other work to do. What hangs is found by the library's deadline.
+ */
+#ifdef TEST_TIMEOUT_DEFAULT
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	300
+#endif
+
 /* Prints the seed; ends the program with a skip if the device is missing. */
 void rv_init(int argc, char **argv);
 
