@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory goes out to swap and comes back, by the process or by the device. A
+ * page that the device has written is not dropped for an old version of it,
+ * whether or not the kernel thought that it was clean.
+ *
+ * Needs root, and the module zram: each test makes a swap device of its own.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "lib/rv.h"
+
+#define PAGES		64UL
+#define SWAP_MIB	96
+
+struct zram {
+	int id;
+	char dev[32];
+};
+
+/* What swapon() wants to see in the first page. */
+struct swap_header {
+	uint8_t boot[1024];
+	uint32_t version;
+	uint32_t last_page;
+	uint32_t bad_pages;
+	uint8_t rest[RV_PAGE - 1024 - 12 - 10];
+	char magic[10];
+};
+
+static int write_header(const char *dev)
+{
+	static struct swap_header h;
+	int fd, ok;
+
+	h.version = 1;
+	h.last_page = SWAP_MIB * 256 - 1;
+	memcpy(h.magic, "SWAPSPACE2", sizeof(h.magic));
+	fd = open(dev, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ok = write(fd, &h, sizeof(h)) == sizeof(h) && !fsync(fd);
+	close(fd);
+	return ok ? 0 : -EIO;
+}
+
+static int zram_start(struct zram *z)
+{
+	char path[64];
+	int err;
+
+	z->id = -1;
+	if (rv_run("modprobe zram num_devices=0"))
+		return -ENODEV;
+	z->id = rv_get("/sys/class/zram-control/hot_add", NULL);
+	if (z->id < 0)
+		return -ENODEV;
+	snprintf(z->dev, sizeof(z->dev), "/dev/zram%d", z->id);
+	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", z->id);
+	err = rv_put(path, "%dM", SWAP_MIB);
+	if (!err && !rv_wait_for(!access(z->dev, W_OK)))
+		err = -ENODEV;
+	if (!err)
+		err = write_header(z->dev);
+	if (!err && swapon(z->dev, 0))
+		err = -errno;
+	return err;
+}
+
+static void zram_stop(struct zram *z)
+{
+	char path[64];
+
+	if (z->id < 0)
+		return;
+	if (swapoff(z->dev))
+		rv_log("swapoff %s: %s", z->dev, strerror(errno));
+	snprintf(path, sizeof(path), "/sys/block/zram%d/reset", z->id);
+	rv_put(path, "1");
+	rv_put("/sys/class/zram-control/hot_remove", "%d", z->id);
+}
+
+FIXTURE(swap)
+{
+	struct rv_ends e;
+	struct zram zram;
+	void *shared;
+};
+
+FIXTURE_VARIANT(swap)
+{
+	bool shared;
+};
+
+FIXTURE_VARIANT_ADD(swap, anonymous)
+{
+	.shared = false,
+};
+
+FIXTURE_VARIANT_ADD(swap, shared)
+{
+	.shared = true,
+};
+
+FIXTURE_SETUP(swap)
+{
+	struct rv_opts opts = { .mtu = 4096 };
+	struct rv_ends *e = &self->e;
+	size_t len = PAGES * RV_PAGE;
+
+	self->zram.id = -1;
+	if (geteuid())
+		SKIP(return, "swap needs root");
+	ASSERT_EQ(0, zram_start(&self->zram));
+	ASSERT_EQ(0, rv_ends_open(e, &opts, 128 * 1024));
+	e->mr_a = rv_reg_all(&e->dev, &e->mem_a, RV_ACCESS);
+	ASSERT_NE(NULL, e->mr_a);
+	rv_buf_free(&e->mem_b);
+	if (variant->shared) {
+		self->shared = mmap(NULL, len, PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		ASSERT_NE(MAP_FAILED, self->shared);
+		ASSERT_EQ(0, rv_buf_adopt(&e->mem_b, self->shared, len));
+	} else {
+		ASSERT_EQ(0, rv_buf_alloc(&e->mem_b, len));
+	}
+	madvise(e->mem_b.base, len, MADV_NOHUGEPAGE);
+	rv_buf_fill(&e->mem_b);
+	e->mr_b = rv_reg_all(&e->dev, &e->mem_b, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, e->mr_b);
+}
+
+FIXTURE_TEARDOWN(swap)
+{
+	rv_ends_fini(&self->e);
+	if (self->shared)
+		munmap(self->shared, PAGES * RV_PAGE);
+	zram_stop(&self->zram);
+}
+
+/*
+ * Pages that were faulted in a moment ago may wait in a list of the processor
+ * that did it, where reclaim does not see them. Asking for a page to be moved,
+ * even to where it is, empties these lists.
+ */
+static void drain_lists(struct rv_buf *b)
+{
+	void *page = b->base;
+	int node = 0, status;
+
+	syscall(SYS_move_pages, 0, 1UL, &page, &node, &status, 0);
+}
+
+static bool all_out(struct rv_buf *b)
+{
+	drain_lists(b);
+	madvise(b->base, b->len, MADV_PAGEOUT);
+	return !rv_pages(b->base, b->len, PAGE_IS_PRESENT);
+}
+
+/* Have every page out of memory; what is in flight to swap takes a moment. */
+static int page_out(struct rv_buf *b)
+{
+	if (rv_wait_for(all_out(b)))
+		return 0;
+	rv_log("%lld pages are still there",
+	       (long long)rv_pages(b->base, b->len, PAGE_IS_PRESENT));
+	return -ETIMEDOUT;
+}
+
+/* The process reads a byte of each page. */
+static uint8_t touch(struct rv_buf *b)
+{
+	volatile uint8_t *p = b->base;
+	uint8_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < b->len; i += RV_PAGE)
+		sum += p[i];
+	return sum;
+}
+
+struct part {
+	size_t a, b, len;
+};
+
+static struct part any_part(struct rv_ends *e, size_t max)
+{
+	struct part p = { .len = rv_rand_len(1, max) };
+
+	p.a = rv_rand_below(e->mem_a.len - p.len + 1);
+	p.b = rv_rand_below(e->mem_b.len - p.len + 1);
+	return p;
+}
+
+/* Without a look at the memory, which would bring it in. */
+static int write_only(struct rv_ends *e, size_t a, size_t b, size_t len)
+{
+	struct ibv_sge sge = rv_ends_sge_a(e, a, len);
+
+	rv_buf_expect(&e->mem_b, b, rv_buf_shadow(&e->mem_a, a), len);
+	return rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, b));
+}
+
+static int read_only(struct rv_ends *e, size_t a, size_t b, size_t len)
+{
+	struct ibv_sge sge = rv_ends_sge_a(e, a, len);
+
+	rv_buf_expect(&e->mem_a, a, rv_buf_shadow(&e->mem_b, b), len);
+	return rv_read(&e->pair.a, &sge, 1, rv_ends_remote(e, b));
+}
+
+/* A write to each page, short or whole. */
+static int write_each(struct rv_ends *e)
+{
+	size_t page, len;
+	int res = 0;
+
+	for (page = 0; page < PAGES && !res; page++) {
+		len = rv_rand_len(1, RV_PAGE);
+		res = write_only(e, rv_rand_below(e->mem_a.len - len),
+				 page * RV_PAGE +
+				 rv_rand_below(RV_PAGE - len + 1), len);
+	}
+	return res;
+}
+
+/*
+ * Read in by the process, a page may be mapped writable and yet be clean, with
+ * its copy in swap still good. Then the device writes.
+ */
+TEST_F_TIMEOUT(swap, write_after_read_fault, 120)
+{
+	struct rv_ends *e = &self->e;
+	int i;
+
+	for (i = 0; i < rv_shrink(5); i++) {
+		ASSERT_EQ(0, page_out(&e->mem_b));
+		touch(&e->mem_b);
+		ASSERT_RV_OK(write_each(e));
+		ASSERT_EQ(0, page_out(&e->mem_b));
+		ASSERT_RV_OK(rv_ends_check(e));
+	}
+}
+
+/* The device reads pages in, then writes to them. */
+TEST_F_TIMEOUT(swap, write_after_device_read, 120)
+{
+	struct rv_ends *e = &self->e;
+	size_t off;
+	int i;
+
+	for (i = 0; i < rv_shrink(5); i++) {
+		ASSERT_EQ(0, page_out(&e->mem_b));
+		for (off = 0; off < e->mem_b.len; off += 32 * RV_PAGE)
+			ASSERT_RV_OK(read_only(e, 0, off, 32 * RV_PAGE));
+		ASSERT_RV_OK(write_each(e));
+		ASSERT_EQ(0, page_out(&e->mem_b));
+		ASSERT_RV_OK(rv_ends_check(e));
+	}
+}
+
+/* The device's write is what brings a page in. */
+TEST_F_TIMEOUT(swap, write_first, 120)
+{
+	struct rv_ends *e = &self->e;
+	struct part p;
+	int i, j;
+
+	for (i = 0; i < rv_shrink(5); i++) {
+		ASSERT_EQ(0, page_out(&e->mem_b));
+		for (j = 0; j < 8; j++) {
+			p = any_part(e, 20000);
+			ASSERT_RV_OK(write_only(e, p.a, p.b, p.len));
+		}
+		ASSERT_EQ(0, page_out(&e->mem_b));
+		for (j = 0; j < 4; j++) {
+			p = any_part(e, 20000);
+			ASSERT_RV_OK(read_only(e, p.a, p.b, p.len));
+		}
+		ASSERT_RV_OK(rv_ends_check(e));
+	}
+}
+
+/* Written, out, in by either, written again, and so on, never compared. */
+TEST_F_TIMEOUT(swap, rounds, 120)
+{
+	struct rv_ends *e = &self->e;
+	struct ibv_sge old;
+	struct part p;
+	uint64_t word;
+	int i, j;
+
+	for (i = 0; i < rv_shrink(16); i++) {
+		for (j = rv_rand_below(6); j >= 0; j--) {
+			p = any_part(e, 30000);
+			switch (rv_rand_below(4)) {
+			case 0:
+				ASSERT_RV_OK(read_only(e, p.a, p.b, p.len));
+				break;
+			case 1:
+				touch(&e->mem_b);
+				break;
+			case 2:
+				p.b &= ~7UL;
+				memcpy(&word, rv_buf_shadow(&e->mem_b, p.b), 8);
+				old = rv_ends_sge_a(e, 0, 8);
+				ASSERT_RV_OK(rv_fetch_add(&e->pair.a, &old,
+						rv_ends_remote(e, p.b), 12345));
+				rv_buf_expect(&e->mem_a, 0, &word, 8);
+				word += 12345;
+				rv_buf_expect(&e->mem_b, p.b, &word, 8);
+				break;
+			default:
+				ASSERT_RV_OK(write_only(e, p.a, p.b, p.len));
+				break;
+			}
+		}
+		ASSERT_EQ(0, page_out(&e->mem_b));
+	}
+	ASSERT_RV_OK(rv_ends_check(e));
+}
+
+/* Pages go out while the device writes. */
+TEST_F_TIMEOUT(swap, under_traffic, 120)
+{
+	struct rv_opts opts = { .mtu = 4096 };
+	struct rv_ends *e = &self->e;
+	struct rv_traffic t = {
+		.op = IBV_WR_RDMA_WRITE,
+		.from_mr = e->mr_a,
+		.to_mr = e->mr_b,
+		.from = e->mem_a.base,
+		.to = e->mem_b.base,
+		.len = e->mem_a.len,
+		.check = true,
+	};
+	uint64_t until;
+
+	ASSERT_EQ(0, rv_traffic_start(&t, &e->dev, &opts, 1));
+	until = rv_now_ms() + rv_shrink(2000);
+	while (rv_now_ms() < until) {
+		madvise(e->mem_b.base, e->mem_b.len, MADV_PAGEOUT);
+		ASSERT_EQ(0, rv_traffic_more(&t, 1));
+	}
+	ASSERT_RV(0, rv_traffic_stop(&t));
+	ASSERT_RV_OK(write_only(e, 0, 0, e->mem_a.len));
+	ASSERT_EQ(0, page_out(&e->mem_b));
+	ASSERT_RV_OK(rv_ends_check(e));
+}
+
+/*
+ * The process needs none of it any more, then the device writes to some pages.
+ * Reclaim may drop the others, not these.
+ */
+TEST_F_TIMEOUT(swap, madv_free, 120)
+{
+	struct rv_ends *e = &self->e;
+	uint8_t zeros[RV_PAGE] = { 0 };
+	size_t i, at, dropped = 0;
+	int round;
+
+	if (variant->shared)
+		return;		/* MADV_FREE is for anonymous memory */
+	for (round = 0; round < rv_shrink(4); round++) {
+		rv_buf_fill(&e->mem_b);
+		/* The device knows the pages, or it does not. */
+		if (round % 2)
+			ASSERT_RV_OK(write_each(e));
+		ASSERT_EQ(0, madvise(e->mem_b.base, e->mem_b.len, MADV_FREE));
+		for (i = 0; i < PAGES; i += 2)
+			ASSERT_RV_OK(write_only(e, 3 * i, i * RV_PAGE + 100,
+						50));
+		ASSERT_EQ(0, page_out(&e->mem_b));
+		for (i = 0; i < PAGES; i++) {
+			uint8_t *page = e->mem_b.base + i * RV_PAGE;
+
+			at = i * RV_PAGE;
+			if (memcmp(page, zeros, 100))
+				continue;
+			/* Dropped, and before the device wrote if it did. */
+			dropped++;
+			rv_buf_expect_byte(&e->mem_b, at, 0, RV_PAGE);
+			if (i % 2 == 0)
+				rv_buf_expect(&e->mem_b, at + 100,
+					      e->mem_a.base + 3 * i, 50);
+		}
+		ASSERT_RV_OK(rv_ends_check(e));
+	}
+	/* Reclaim did drop what it was allowed to. */
+	ASSERT_NE(0, dropped);
+}
+
+/* A region larger than what the process may keep in memory. */
+TEST_F_TIMEOUT(swap, limit, 300)
+{
+	static const char group[] = "/sys/fs/cgroup/rxe-hmm-selftest";
+	/* Faults wait for reclaim here: give the acknowledgement time. */
+	struct rv_opts opts = { .mtu = 4096, .timeout = 21 };
+	size_t len = rv_shrink(8) << 20, step = 64 * 1024, off;
+	struct rv_ends *e = &self->e;
+	char path[96];
+	uint8_t *mem;
+	void *big;
+
+	big = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_ANONYMOUS |
+		   (variant->shared ? MAP_SHARED : MAP_PRIVATE), -1, 0);
+	ASSERT_NE(MAP_FAILED, big);
+	rv_put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	if (mkdir(group, 0755) && errno != EEXIST)
+		SKIP(return, "no cgroup v2 at /sys/fs/cgroup");
+	snprintf(path, sizeof(path), "%s/memory.max", group);
+	ASSERT_EQ(0, rv_put(path, "%zu", len / 4 * 3));
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	ASSERT_EQ(0, rv_put(path, "%d", getpid()));
+
+	rv_pair_fini(&e->pair);
+	ASSERT_EQ(0, rv_pair_init(&e->pair, &e->dev, &opts));
+	ASSERT_EQ(0, ibv_dereg_mr(e->mr_b));
+	e->mr_b = ibv_reg_mr(e->dev.pd, big, len, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, e->mr_b);
+	mem = e->mem_a.base;
+	/* Each step is the source, shifted: no two are alike. */
+	for (off = 0; off < len; off += step) {
+		struct ibv_sge sge = RV_SGE(e->mr_a, mem + off / step, step);
+
+		ASSERT_RV_OK(rv_write(&e->pair.a, &sge, 1,
+				      RV_REMOTE(e->mr_b, big + off)));
+	}
+	snprintf(path, sizeof(path), "%s/memory.swap.current", group);
+	rv_log("%lld KiB went to swap", (long long)rv_get(path, NULL) / 1024);
+	ASSERT_LT(0, rv_get(path, NULL));
+	for (off = 0; off < len; off += step)
+		ASSERT_EQ(0, rv_compare("big", big + off, mem + off / step,
+					step))
+			TH_LOG("at %zu", off);
+	/* By the device now, into the end of the source's buffer. */
+	ASSERT_LT(len / step + 2 * RV_PAGE + step, e->mem_a.len);
+	for (off = 0; off < len; off += 8 * step) {
+		uint8_t *to = mem + e->mem_a.len - 2 * RV_PAGE;
+		struct ibv_sge sge = RV_SGE(e->mr_a, to, RV_PAGE);
+
+		ASSERT_RV_OK(rv_read(&e->pair.a, &sge, 1,
+				     RV_REMOTE(e->mr_b, big + off)));
+		ASSERT_EQ(0, rv_compare("read", to, mem + off / step, RV_PAGE));
+	}
+	ASSERT_EQ(0, ibv_dereg_mr(e->mr_b));
+	e->mr_b = NULL;
+	munmap(big, len);
+	rv_put("/sys/fs/cgroup/cgroup.procs", "%d", getpid());
+	rmdir(group);
+}
+
+RV_HARNESS_MAIN
