@@ -372,6 +372,28 @@ TEST_F(ops, parallel)
 	ASSERT_RV_OK(rv_ends_check(&self->e));
 }
 
+/* One message over many regions of 2 MiB, there and back, into fresh memory. */
+TEST(large_message)
+{
+	size_t len = rv_shrink(9 * MIB) + 12345;
+	struct rv_opts opts = { .mtu = 4096 };
+	struct rv_ends e;
+
+	ASSERT_EQ(0, rv_ends_open(&e, &opts, len + RV_PAGE));
+	rv_buf_free(&e.mem_b);
+	ASSERT_EQ(0, rv_buf_alloc(&e.mem_b, len + RV_PAGE));
+	rv_buf_fill_guards(&e.mem_b);
+	e.mr_a = rv_reg_all(&e.dev, &e.mem_a, RV_ACCESS | RV_ODP);
+	e.mr_b = rv_reg_all(&e.dev, &e.mem_b, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, e.mr_a);
+	ASSERT_NE(NULL, e.mr_b);
+	ASSERT_RV_OK(rv_ends_write(&e, 3, 1001, len));
+	rv_buf_fill(&e.mem_a);
+	ASSERT_RV_OK(rv_ends_send(&e, 777, 5, len));
+	ASSERT_RV_OK(rv_ends_read(&e, 13, 2002, len));
+	rv_ends_fini(&e);
+}
+
 struct adder {
 	uint64_t *word;
 	bool stop;
