@@ -229,6 +229,7 @@ void rxe_mirror_prime_lockdep(void);
 
 /* rxe_mirror_fault.c */
 void rxe_fault_budget_init(struct rxe_fault_budget *budget);
+bool rxe_fault_budget_spent(struct rxe_fault_budget *budget);
 int rxe_mirror_fault(struct rxe_mirror_mr *mmr, unsigned long va,
 		     unsigned long length, unsigned int flags,
 		     struct rxe_fault_budget *budget);

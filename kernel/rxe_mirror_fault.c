@@ -73,7 +73,14 @@ void rxe_fault_budget_init(struct rxe_fault_budget *budget)
 	budget->tries = 0;
 }
 
-static bool budget_used_up(struct rxe_fault_budget *budget)
+/**
+ * rxe_fault_budget_spent - take one try from the budget
+ * @budget: the budget
+ *
+ * Context: any.
+ * Return: whether there was none left.
+ */
+bool rxe_fault_budget_spent(struct rxe_fault_budget *budget)
 {
 	return budget->tries++ >= FAULT_BUDGET_TRIES ||
 	       time_after(jiffies, budget->deadline);
@@ -319,7 +326,7 @@ static int fault_loop(struct fault *f, struct rxe_fault_budget *budget)
 		ret = try_fault(f);
 		if (ret == -EBUSY) {
 			rxe_counter_inc(rxe, RXE_CNT_PAGE_FAULT_RETRIES);
-			if (budget_used_up(budget))
+			if (rxe_fault_budget_spent(budget))
 				return ret;
 			cond_resched();
 		} else if (ret < 0 && f->end > f->last + 1) {

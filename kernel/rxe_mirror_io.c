@@ -6,8 +6,8 @@
  * entries allow it. Readers share the lock, so QPs on one MR don't wait for
  * each other, and an invalidation waits for one packet of each at most.
  *
- * A packet that crosses from one region into another is checked whole before
- * its first byte moves, so that an access error leaves no part of it behind.
+ * A packet that crosses from one region into another enters both before its
+ * first byte moves, so that an access error leaves no part of it behind.
  *
  * Before the first write through an entry the folio is marked dirty. Writable
  * doesn't mean dirty: a pte can be writable and clean after swap-in, after
@@ -24,6 +24,9 @@
 #include "rxe_loc.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
+
+/* How often to try for two regions at once before pinning their pages. */
+#define ENTER_BOTH_TRIES	16
 
 static unsigned long mirror_va(struct rxe_mr *mr, u64 iova)
 {
@@ -74,41 +77,61 @@ static bool region_allows(struct rxe_region *region, unsigned int first,
 	return true;
 }
 
+static bool region_allows_range(struct rxe_region *region, unsigned long va,
+				unsigned long length, bool write)
+{
+	return region_allows(region, rxe_region_page(va),
+			     rxe_region_page(va + length - 1), write);
+}
+
 /*
- * Find the region of [va, va + length), which lies in one, and return it read
- * locked with all pages valid for the access; fault as often as it takes.
+ * The region of [va, va + length), which lies in one, read locked, if all its
+ * pages are valid for the access; else NULL.
  */
+static struct rxe_region *region_try_enter(struct rxe_mirror *mirror,
+					   unsigned long va,
+					   unsigned long length, bool write)
+{
+	struct rxe_region *region = rxe_mirror_region(mirror, va);
+
+	if (unlikely(!region))
+		return NULL;
+	read_lock(&region->lock);
+	if (likely(region_allows_range(region, va, length, write)))
+		return region;
+	read_unlock(&region->lock);
+
+	return NULL;
+}
+
+/* The same, but fault as often as it takes. Returns an error if that fails. */
 static struct rxe_region *region_enter(struct rxe_mirror_mr *mmr,
 				       unsigned long va, unsigned long length,
 				       bool write)
 {
-	unsigned int first = rxe_region_page(va);
-	unsigned int last = rxe_region_page(va + length - 1);
+	unsigned int flags = write ? RXE_FAULT_WRITE : 0;
 	struct rxe_fault_budget budget;
 	struct rxe_region *region;
-	bool started = false;
 	int err;
 
-	for (;;) {
-		region = rxe_mirror_region(mmr->mirror, va);
-		if (likely(region)) {
-			read_lock(&region->lock);
-			if (likely(region_allows(region, first, last, write))) {
-				rxe_race_reach_atomic(RXE_RACE_IO_ENTERED);
-				return region;
-			}
-			read_unlock(&region->lock);
-		}
+	region = region_try_enter(mmr->mirror, va, length, write);
+	if (likely(region))
+		goto out;
 
-		if (!started) {
-			rxe_fault_budget_init(&budget);
-			started = true;
-		}
-		err = rxe_mirror_fault(mmr, va, length,
-				       write ? RXE_FAULT_WRITE : 0, &budget);
+	rxe_fault_budget_init(&budget);
+	do {
+		/* what was faulted may be lost again before it is used */
+		if (rxe_fault_budget_spent(&budget))
+			return ERR_PTR(-EBUSY);
+		err = rxe_mirror_fault(mmr, va, length, flags, &budget);
 		if (err)
 			return ERR_PTR(err);
-	}
+		region = region_try_enter(mmr->mirror, va, length, write);
+	} while (!region);
+out:
+	rxe_race_reach_atomic(RXE_RACE_IO_ENTERED);
+
+	return region;
 }
 
 static void region_leave(struct rxe_region *region)
@@ -116,37 +139,58 @@ static void region_leave(struct rxe_region *region)
 	read_unlock(&region->lock);
 }
 
+/*
+ * region_try_enter() while another region is entered. It must not wait: writers
+ * come in between, so two readers that wait for each other's regions never end.
+ */
+static struct rxe_region *region_try_enter_too(struct rxe_mirror *mirror,
+					       unsigned long va,
+					       unsigned long length, bool write)
+{
+	struct rxe_region *region = rxe_mirror_region(mirror, va);
+
+	if (!region || !read_trylock(&region->lock))
+		return NULL;
+	if (region_allows_range(region, va, length, write))
+		return region;
+	read_unlock(&region->lock);
+
+	return NULL;
+}
+
 static bool try_pin(int err)
 {
 	return err == -EBUSY || err == -ENOMEM;
 }
 
-/* The other way to a page: hold it for the length of one access. */
-static struct page *pin_page(struct rxe_mirror_mr *mmr, unsigned long va,
-			     bool write)
+/* The other way to a few pages: hold them for the length of one access. */
+static int pin_pages(struct rxe_mirror_mr *mmr, unsigned long va,
+		     unsigned int num, bool write, struct page **pages)
 {
 	struct mm_struct *mm = mmr->mirror->mm;
-	struct page *page = NULL;
 	long n;
 
 	if (!mmget_not_zero(mm))
-		return ERR_PTR(-EFAULT);
+		return -EFAULT;
 	mmap_read_lock(mm);
-	n = pin_user_pages_remote(mm, va & PAGE_MASK, 1,
-				  write ? FOLL_WRITE : 0, &page, NULL);
+	n = pin_user_pages_remote(mm, va & PAGE_MASK, num,
+				  write ? FOLL_WRITE : 0, pages, NULL);
 	mmap_read_unlock(mm);
 	mmput_async(mm);
-	if (n != 1)
-		return ERR_PTR(-EFAULT);
+	if (n != num) {
+		if (n > 0)
+			unpin_user_pages(pages, n);
+		return -EFAULT;
+	}
 
-	rxe_counter_inc(mmr->mirror->rxe, RXE_CNT_PAGE_FAULT_PINS);
+	atomic64_add(n, &mmr->mirror->rxe->stats_counters[RXE_CNT_PAGE_FAULT_PINS]);
 
-	return page;
+	return 0;
 }
 
-static void unpin_page(struct page *page, bool write)
+static void unpin_pages(struct page **pages, unsigned int num, bool write)
 {
-	unpin_user_pages_dirty_lock(&page, 1, write);
+	unpin_user_pages_dirty_lock(pages, num, write);
 }
 
 static void copy_page_part(struct page *page, unsigned int offset, void *addr,
@@ -161,39 +205,34 @@ static void copy_page_part(struct page *page, unsigned int offset, void *addr,
 	kunmap_local(va);
 }
 
+/* Copy up to a page, all of it pinned before the first byte moves. */
 static int copy_pinned(struct rxe_mirror_mr *mmr, unsigned long va, void *addr,
 		       unsigned int length, enum rxe_mr_copy_dir dir)
 {
+	unsigned int num = DIV_ROUND_UP(offset_in_page(va) + length, PAGE_SIZE);
 	bool write = dir == RXE_TO_MR_OBJ;
-	struct page *page;
-	unsigned int n;
+	struct page *pages[2];
+	unsigned int i, n;
+	int err;
 
-	for (; length; length -= n, va += n, addr += n) {
+	err = pin_pages(mmr, va, num, write, pages);
+	if (err)
+		return err;
+	for (i = 0; i < num; i++, length -= n, va += n, addr += n) {
 		n = min_t(unsigned long, length, PAGE_SIZE - offset_in_page(va));
-		page = pin_page(mmr, va, write);
-		if (IS_ERR(page))
-			return PTR_ERR(page);
-		copy_page_part(page, offset_in_page(va), addr, n, dir);
-		unpin_page(page, write);
+		copy_page_part(pages[i], offset_in_page(va), addr, n, dir);
 	}
+	unpin_pages(pages, num, write);
 
 	return 0;
 }
 
-/* Copy [va, va + length), which lies in one region. */
-static int copy_in_region(struct rxe_mirror_mr *mmr, unsigned long va,
-			  void *addr, unsigned int length,
-			  enum rxe_mr_copy_dir dir)
+/* Copy [va, va + length), which lies in the region, which is entered. */
+static void copy_entered(struct rxe_region *region, unsigned long va,
+			 void *addr, unsigned int length,
+			 enum rxe_mr_copy_dir dir)
 {
-	struct rxe_region *region;
 	unsigned int i, n;
-
-	region = region_enter(mmr, va, length, dir == RXE_TO_MR_OBJ);
-	if (IS_ERR(region)) {
-		if (try_pin(PTR_ERR(region)))
-			return copy_pinned(mmr, va, addr, length, dir);
-		return PTR_ERR(region);
-	}
 
 	for (i = rxe_region_page(va); length; i++) {
 		n = min_t(unsigned long, length, PAGE_SIZE - offset_in_page(va));
@@ -203,26 +242,63 @@ static int copy_in_region(struct rxe_mirror_mr *mmr, unsigned long va,
 		addr += n;
 		va += n;
 	}
+}
+
+static int copy_in_region(struct rxe_mirror_mr *mmr, unsigned long va,
+			  void *addr, unsigned int length,
+			  enum rxe_mr_copy_dir dir)
+{
+	struct rxe_region *region;
+
+	region = region_enter(mmr, va, length, dir == RXE_TO_MR_OBJ);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	copy_entered(region, va, addr, length, dir);
 	region_leave(region);
 
 	return 0;
 }
 
-/* Bring in all of an access that doesn't lie in one region. */
-static int enter_each_region(struct rxe_mirror_mr *mmr, unsigned long va,
-			     unsigned long length, bool write)
+/* Enter both of the regions that meet at @va + @n, or say why not. */
+static int enter_both(struct rxe_mirror_mr *mmr, unsigned long va,
+		      unsigned int n, unsigned int length, bool write,
+		      struct rxe_region *regions[2])
 {
-	struct rxe_region *region;
-	unsigned long n;
+	unsigned int tries = 0;
 
-	for (; length; length -= n, va += n) {
-		n = min(length, rxe_region_end(va) - va);
-		region = region_enter(mmr, va, n, write);
-		if (!IS_ERR(region))
-			region_leave(region);
-		else if (!try_pin(PTR_ERR(region)))
-			return PTR_ERR(region);
+	for (;;) {
+		regions[0] = region_enter(mmr, va, n, write);
+		if (IS_ERR(regions[0]))
+			return PTR_ERR(regions[0]);
+		regions[1] = region_try_enter_too(mmr->mirror, va + n,
+						  length - n, write);
+		if (regions[1])
+			return 0;
+		region_leave(regions[0]);
+		if (tries++ == ENTER_BOTH_TRIES)
+			return -EBUSY;
+
+		regions[1] = region_enter(mmr, va + n, length - n, write);
+		if (IS_ERR(regions[1]))
+			return PTR_ERR(regions[1]);
+		region_leave(regions[1]);
 	}
+}
+
+static int copy_across(struct rxe_mirror_mr *mmr, unsigned long va, void *addr,
+		       unsigned int length, enum rxe_mr_copy_dir dir)
+{
+	unsigned int n = rxe_region_end(va) - va;
+	struct rxe_region *regions[2];
+	int err;
+
+	err = enter_both(mmr, va, n, length, dir == RXE_TO_MR_OBJ, regions);
+	if (err)
+		return err;
+	copy_entered(regions[0], va, addr, n, dir);
+	copy_entered(regions[1], va + n, addr + n, length - n, dir);
+	region_leave(regions[1]);
+	region_leave(regions[0]);
 
 	return 0;
 }
@@ -237,7 +313,7 @@ static int enter_each_region(struct rxe_mirror_mr *mmr, unsigned long va,
  *
  * Context: may sleep.
  * Return: 0, or -EFAULT where the process itself would fault: then nothing was
- * copied.
+ * copied, if the length is no more than a page.
  */
 int rxe_odp_mr_copy(struct rxe_mr *mr, u64 iova, void *addr, int length,
 		    enum rxe_mr_copy_dir dir)
@@ -247,24 +323,20 @@ int rxe_odp_mr_copy(struct rxe_mr *mr, u64 iova, void *addr, int length,
 	unsigned int n;
 	int err;
 
-	if (unlikely(length <= 0))
-		return length ? -EINVAL : 0;
+	if (unlikely(length < 0))
+		return -EINVAL;
 
-	n = min_t(unsigned long, length, rxe_region_end(va) - va);
-	if (unlikely(n < length)) {
-		err = enter_each_region(mmr, va, length, dir == RXE_TO_MR_OBJ);
-		if (err)
+	/* a packet carries a page at most; what is longer goes in parts */
+	for (; length; length -= n, va += n, addr += n) {
+		n = min_t(unsigned int, length, PAGE_SIZE);
+		if (likely(n <= rxe_region_end(va) - va))
+			err = copy_in_region(mmr, va, addr, n, dir);
+		else
+			err = copy_across(mmr, va, addr, n, dir);
+		if (unlikely(err) && try_pin(err))
+			err = copy_pinned(mmr, va, addr, n, dir);
+		if (unlikely(err))
 			return err;
-	}
-
-	while (length) {
-		err = copy_in_region(mmr, va, addr, n, dir);
-		if (err)
-			return err;
-		length -= n;
-		addr += n;
-		va += n;
-		n = min_t(unsigned long, length, RXE_REGION_SIZE);
 	}
 
 	return 0;
@@ -312,6 +384,7 @@ static int run_word_op(struct rxe_mirror_mr *mmr, unsigned long va,
 {
 	struct rxe_region *region;
 	struct page *page;
+	int err;
 
 	region = region_enter(mmr, va, sizeof(u64), true);
 	if (!IS_ERR(region)) {
@@ -323,11 +396,11 @@ static int run_word_op(struct rxe_mirror_mr *mmr, unsigned long va,
 
 	if (!try_pin(PTR_ERR(region)))
 		return PTR_ERR(region);
-	page = pin_page(mmr, va, true);
-	if (IS_ERR(page))
-		return PTR_ERR(page);
+	err = pin_pages(mmr, va, 1, true, &page);
+	if (err)
+		return err;
 	run_on_page(page, va, op);
-	unpin_page(page, true);
+	unpin_pages(&page, 1, true);
 
 	return 0;
 }

@@ -266,13 +266,13 @@ static void budget_ends(struct kunit *test)
 
 	rxe_fault_budget_init(&budget);
 	budget.deadline = jiffies + 60 * HZ;
-	while (!budget_used_up(&budget))
+	while (!rxe_fault_budget_spent(&budget))
 		n++;
 	KUNIT_EXPECT_EQ(test, n, FAULT_BUDGET_TRIES);
 
 	rxe_fault_budget_init(&budget);
 	budget.deadline = jiffies - 1;
-	KUNIT_EXPECT_TRUE(test, budget_used_up(&budget));
+	KUNIT_EXPECT_TRUE(test, rxe_fault_budget_spent(&budget));
 }
 
 static struct kunit_case rxe_mirror_fault_cases[] = {
