@@ -257,7 +257,7 @@ static int data(unsigned int flags, int operations)
 #define DEPTH		32
 /* The least number of rounds, and when to stop after that. */
 #define MIN_ROUNDS	5
-#define ENOUGH_MS	5000
+#define ENOUGH_MS	6000
 
 typedef int (*post_fn)(struct rv_qp *q, struct ibv_sge *sgl, int n,
 		       struct rv_remote at);
@@ -352,9 +352,9 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "data") && !strcmp(how, "odp"))
 		return data(RV_ODP, n ?: 100);
 	if (!strcmp(what, "speed") && !strcmp(how, "write"))
-		return speed(true, n ?: 15);
+		return speed(true, n ?: 25);
 	if (!strcmp(what, "speed") && !strcmp(how, "read"))
-		return speed(false, n ?: 15);
+		return speed(false, n ?: 25);
 
 	fprintf(stderr, "usage: odp_check data pinned|odp [OPERATIONS]\n"
 			"       odp_check speed write|read [ROUNDS]\n");
