@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run rdma-core's own test suite (pyverbs) in the guest.
 
-    suite.py [--jobs N] [--retries N] [--timeout S] RESULTS [PATTERN...]
+    suite.py [--jobs N] [--retries N] [--once TEST]... [--timeout S]
+             RESULTS [PATTERN...]
 
 Writes RESULTS, one test a line: status, attempts, seconds, name and a reason,
 separated by tabs. The status is ok, skip or fail. The exit status is 0 when the suite
 could be run, whatever its tests say. A PATTERN picks the tests whose name
-contains it.
+contains it. What fails is tried again, the tests that --once names excepted.
 
 The suite comes compressed in rdma-core's documentation folder. All of it in one
 process ends in a segmentation fault, so each test module has a process of its
@@ -237,6 +238,7 @@ def main():
     parser.add_argument('--dev', default='rxe0')
     parser.add_argument('--jobs', type=int, default=1)
     parser.add_argument('--retries', type=int, default=2)
+    parser.add_argument('--once', action='append', default=[])
     parser.add_argument('--timeout', type=int, default=60)
     parser.add_argument('results')
     parser.add_argument('patterns', nargs='*')
@@ -262,7 +264,8 @@ def main():
                 results[name] = result
                 attempts[name] = attempt
             modules = {name: [t for t in cases
-                              if results[t.id()][0] == 'fail']
+                              if results[t.id()][0] == 'fail' and
+                              t.id() not in args.once]
                        for name, cases in modules.items()}
             modules = {name: cases for name, cases in modules.items() if cases}
             if not modules:
