@@ -407,6 +407,7 @@ void rxe_mirror_put(struct rxe_mirror *mirror)
 {
 	if (!refcount_dec_and_mutex_lock(&mirror->ref, &mirrors_lock))
 		return;
+	rxe_race_reach(RXE_RACE_UNMAKING);
 	hash_del(&mirror->node);
 	mutex_unlock(&mirrors_lock);
 

@@ -30,6 +30,7 @@ static struct point {
 	u32 limit_ms;
 } points[RXE_RACE_POINTS] = {
 	[RXE_RACE_MAKING]	  = { "making", .limit_ms = LIMIT_MS },
+	[RXE_RACE_UNMAKING]	  = { "unmaking", .limit_ms = LIMIT_MS },
 	[RXE_RACE_FAULT_BEGUN]	  = { "fault_begun", .limit_ms = LIMIT_MS },
 	[RXE_RACE_FAULT_WALKED]	  = { "fault_walked", .limit_ms = LIMIT_MS },
 	[RXE_RACE_FAULT_CHECKED]  = { "fault_checked", .limit_ms = LIMIT_MS },

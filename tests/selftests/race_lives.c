@@ -576,7 +576,26 @@ TEST_F_TIMEOUT(lives, one_mirror, 120)
 	EXPECT_EQ(0, ibv_dereg_mr(r[1].mr));
 }
 
-/* The last reference goes while another comes. */
+/* The last reference goes while another comes: held, then as it happens. */
+TEST_F_TIMEOUT(lives, mirror_goes, 120)
+{
+	struct call c = { .fn = dereg_b, .point = "unmaking", .e = &self->e };
+	struct registrar r[2];
+
+	rv_race_arm("unmaking", 1, 20000);
+	ASSERT_EQ(0, pthread_create(&c.thread, NULL, run_call, &c));
+	ASSERT_EQ(0, rv_race_wait("unmaking", 1));
+	ASSERT_EQ(0, register_twice(&self->e, r, 1));
+	/* nobody takes what has no reference left */
+	rv_pause();
+	EXPECT_EQ(1, rv_race_held("unmaking"));
+	EXPECT_EQ(self->before.n[0] + 1, rv_live("mirrors"));
+	ASSERT_EQ(0, rv_race_release("unmaking"));
+	pthread_join(c.thread, NULL);
+	EXPECT_EQ(0, c.res);
+	ASSERT_EQ(0, registered(r));
+}
+
 TEST_F_TIMEOUT(lives, mirror_comes_and_goes, 120)
 {
 	struct registrar r[2];

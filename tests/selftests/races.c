@@ -576,6 +576,46 @@ TEST_F_TIMEOUT(scene, copy_holds_up_install, 120)
 
 /* --- what is written is dirty -------------------------------------------- */
 
+/* An entry that is good for reading is not good for writing. */
+TEST_F_TIMEOUT(scene, read_only_entry, 120)
+{
+	struct scene *s = &self->s;
+
+	ASSERT_EQ(0, strike(s, FORK));
+	ASSERT_EQ(0, rv_prefetch(s->e.mr_b, s->e.mem_b.base + CHANGE, CHANGED,
+				 0));
+	ASSERT_RV_OK(rv_ends_read(&s->e, 0, OFF, BYTES));
+	ASSERT_RV_OK(rv_ends_write(&s->e, 100, OFF, BYTES));
+	ASSERT_EQ(0, look_elsewhere(s, FORK));
+	ASSERT_EQ(0, rv_ends_check(&s->e));
+}
+
+/* Of a huge mapping that loses one page, nothing is used on. */
+TEST_F_TIMEOUT(scene, huge_loses_page, 120)
+{
+	struct scene *s = &self->s;
+	struct ibv_sge a = rv_ends_sge_a(&s->e, 0, 8);
+	struct rv_buf huge;
+	struct ibv_mr *mr;
+	uint8_t *page;
+
+	ASSERT_EQ(0, rv_buf_alloc_aligned(&huge, RV_HUGE, RV_HUGE));
+	madvise(huge.base, huge.len, MADV_HUGEPAGE);
+	rv_buf_fill(&huge);
+	mr = rv_reg_all(&s->e.dev, &huge, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, mr);
+	ASSERT_EQ(0, rv_prefetch(mr, huge.base, huge.len, 1));
+	page = huge.base + 7 * RV_PAGE;
+	ASSERT_EQ(0, madvise(page, RV_PAGE, MADV_DONTNEED));
+	rv_buf_expect_byte(&huge, 7 * RV_PAGE, 0, RV_PAGE);
+	ASSERT_RV_OK(rv_write(&s->e.pair.a, &a, 1, RV_REMOTE(mr, page + 64)));
+	rv_buf_expect(&huge, 7 * RV_PAGE + 64, rv_buf_shadow(&s->e.mem_a, 0),
+		      8);
+	ASSERT_EQ(0, rv_buf_check(&huge));
+	ASSERT_EQ(0, ibv_dereg_mr(mr));
+	rv_buf_free(&huge);
+}
+
 /* Reclaim works in its own time: ask until it has taken a page. */
 static bool reclaimed(uint8_t *base, size_t len, uint8_t *page)
 {

@@ -11,7 +11,7 @@
 #define HMM	"/sys/kernel/debug/rxe_hmm/"
 
 static const char * const points[] = {
-	"making", "fault_begun", "fault_walked", "fault_checked",
+	"making", "unmaking", "fault_begun", "fault_walked", "fault_checked",
 	"invalidate_seq", "io_entered",
 };
 
