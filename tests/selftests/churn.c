@@ -17,7 +17,7 @@
 #define STRIPE	(150 * RV_PAGE)		/* stripes meet within 2 MiB */
 #define LEN	(WORKERS * STRIPE)
 #define BLOCK	(16 * 1024UL)
-#define ROUNDS	400
+#define ROUNDS	200
 
 enum action {
 	DEV_WRITE, DEV_READ, DEV_SEND, DEV_ATOMIC, CPU_WRITE,

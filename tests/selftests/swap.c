@@ -219,14 +219,14 @@ static int read_only(struct rv_ends *e, size_t a, size_t b, size_t len)
 	return rv_read(&e->pair.a, &sge, 1, rv_ends_remote(e, b));
 }
 
-/* A write to each page, short or whole. */
-static int write_each(struct rv_ends *e)
+/* A write to each page: all of it, or a part. */
+static int write_each(struct rv_ends *e, bool whole)
 {
 	size_t page, len;
 	int res = 0;
 
 	for (page = 0; page < PAGES && !res; page++) {
-		len = rv_rand_len(1, RV_PAGE);
+		len = whole ? RV_PAGE : rv_rand_len(1, RV_PAGE);
 		res = write_only(e, rv_rand_below(e->mem_a.len - len),
 				 page * RV_PAGE +
 				 rv_rand_below(RV_PAGE - len + 1), len);
@@ -246,7 +246,7 @@ TEST_F_TIMEOUT(swap, write_after_read_fault, 120)
 	for (i = 0; i < rv_shrink(5); i++) {
 		ASSERT_EQ(0, page_out(&e->mem_b));
 		touch(&e->mem_b);
-		ASSERT_RV_OK(write_each(e));
+		ASSERT_RV_OK(write_each(e, !i));
 		ASSERT_EQ(0, page_out(&e->mem_b));
 		ASSERT_RV_OK(rv_ends_check(e));
 	}
@@ -263,7 +263,7 @@ TEST_F_TIMEOUT(swap, write_after_device_read, 120)
 		ASSERT_EQ(0, page_out(&e->mem_b));
 		for (off = 0; off < e->mem_b.len; off += 32 * RV_PAGE)
 			ASSERT_RV_OK(read_only(e, 0, off, 32 * RV_PAGE));
-		ASSERT_RV_OK(write_each(e));
+		ASSERT_RV_OK(write_each(e, false));
 		ASSERT_EQ(0, page_out(&e->mem_b));
 		ASSERT_RV_OK(rv_ends_check(e));
 	}
@@ -375,7 +375,7 @@ TEST_F_TIMEOUT(swap, madv_free, 120)
 		rv_buf_fill(&e->mem_b);
 		/* The device knows the pages, or it does not. */
 		if (round % 2)
-			ASSERT_RV_OK(write_each(e));
+			ASSERT_RV_OK(write_each(e, false));
 		ASSERT_EQ(0, madvise(e->mem_b.base, e->mem_b.len, MADV_FREE));
 		for (i = 0; i < PAGES; i += 2)
 			ASSERT_RV_OK(write_only(e, 3 * i, i * RV_PAGE + 100,
