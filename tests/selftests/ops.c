@@ -419,8 +419,9 @@ static void *add_by_cpu(void *arg)
  */
 TEST(atomic_with_cpu)
 {
+	enum { IN_FLIGHT = 32 };
 	struct adder adder = { 0 };
-	int i, n = rv_shrink(1000);
+	int i, j, rounds = rv_shrink(600);
 	struct rv_remote at;
 	struct ibv_sge old;
 	struct rv_ends e;
@@ -432,11 +433,15 @@ TEST(atomic_with_cpu)
 	old = rv_ends_sge_a(&e, 0, 8);
 	at = rv_ends_remote(&e, 8 * 100);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, add_by_cpu, &adder));
-	for (i = 0; i < n; i++)
-		ASSERT_RV_OK(rv_fetch_add(&e.pair.a, &old, at, 1));
+	for (i = 0; i < rounds; i++) {
+		for (j = 0; j < IN_FLIGHT; j++)
+			ASSERT_EQ(0, rv_post_fetch_add(&e.pair.a, &old, at, 1));
+		for (j = 0; j < IN_FLIGHT; j++)
+			ASSERT_RV_OK(rv_wait(&e.pair.a));
+	}
 	__atomic_store_n(&adder.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
-	ASSERT_EQ(n, *adder.word & 0xffffffff);
+	ASSERT_EQ(rounds * IN_FLIGHT, *adder.word & 0xffffffff);
 	ASSERT_EQ((adder.added & 0xffffffff), *adder.word >> 32);
 	rv_ends_fini(&e);
 }

@@ -477,16 +477,23 @@ TEST_F(reg, many_regions)
 	}
 }
 
-/* Register a gibibyte, touch some of its pages by the device, give it up. */
+/*
+ * Register a gibibyte, touch some of its pages by the device, give it up. Each
+ * time at other addresses, so that nothing that was left behind is of use.
+ */
 static int use_once(struct rv_ends *e, int pages)
 {
+	static uint8_t *at = (uint8_t *)(1UL << 43);
 	struct ibv_mr *mr;
 	uint8_t *mem;
 	int res = 0;
 
-	mem = reserve(GIB);
-	if (!mem)
-		return -ENOMEM;
+	mem = mmap(at, GIB, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		   MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	if (mem == MAP_FAILED)
+		return -errno;
+	madvise(mem, GIB, MADV_NOHUGEPAGE);
+	at += 2 * GIB;
 	mr = ibv_reg_mr(e->dev.pd, mem, GIB, RV_ACCESS | RV_ODP);
 	if (!mr)
 		return -errno;
