@@ -57,7 +57,7 @@ static const struct nlattr *find_in(const struct nlattr *nest, int want)
 }
 
 /* Call fn for every attribute of a kind inside a nest. */
-static void for_each_in(const struct nlattr *nest, int want, attr_fn fn,
+static void visit_attrs(const struct nlattr *nest, int want, attr_fn fn,
 			struct query *q)
 {
 	const char *end = (const char *)nest + nest->nla_len;
@@ -98,7 +98,7 @@ static void take_mrns(const struct nlattr *a, int len, struct query *q)
 	const struct nlattr *table = find(a, len, RDMA_NLDEV_ATTR_RES_MR);
 
 	if (table)
-		for_each_in(table, RDMA_NLDEV_ATTR_RES_MR_ENTRY, take_mrn, q);
+		visit_attrs(table, RDMA_NLDEV_ATTR_RES_MR_ENTRY, take_mrn, q);
 }
 
 static void take_counter(const struct nlattr *entry, struct query *q)
@@ -118,7 +118,7 @@ static void take_counters(const struct nlattr *a, int len, struct query *q)
 		find(a, len, RDMA_NLDEV_ATTR_STAT_HWCOUNTERS);
 
 	if (table)
-		for_each_in(table, RDMA_NLDEV_ATTR_STAT_HWCOUNTER_ENTRY,
+		visit_attrs(table, RDMA_NLDEV_ATTR_STAT_HWCOUNTER_ENTRY,
 			    take_counter, q);
 }
 
