@@ -27,6 +27,9 @@
 /* How long to hold what can't be let go; see lib/rv_race.h. */
 #define HOLD_MS	700
 
+/* More than the budget of an access. */
+#define SLOW_MS	40
+
 enum op { WRITE, READ, SEND, FROM, ADD };
 
 /*
@@ -269,6 +272,7 @@ FIXTURE_VARIANT(fault)
 	enum op op;
 	enum kind kind;
 	bool huge;
+	bool slow;	/* use up the access's budget: it ends in a pin */
 };
 
 #define FAULT(_name, _point, _op, _kind, _huge)				\
@@ -311,6 +315,21 @@ FAULT(walked_write_fork_huge, "fault_walked", WRITE, FORK, true);
 FAULT(walked_write_ro_huge, "fault_walked", WRITE, RO, true);
 FAULT(walked_read_drop_huge, "fault_walked", READ, DROP, true);
 
+FIXTURE_VARIANT_ADD(fault, slow_write_drop)
+{
+	.point = "fault_walked", .op = WRITE, .kind = DROP, .slow = true,
+};
+
+FIXTURE_VARIANT_ADD(fault, slow_write_fork)
+{
+	.point = "fault_walked", .op = WRITE, .kind = FORK, .slow = true,
+};
+
+FIXTURE_VARIANT_ADD(fault, slow_write_ro)
+{
+	.point = "fault_walked", .op = WRITE, .kind = RO, .slow = true,
+};
+
 FIXTURE_SETUP(fault)
 {
 	ASSERT_EQ(0, scene_init(&self->s, variant->huge));
@@ -333,6 +352,12 @@ TEST_F_TIMEOUT(fault, loses, 120)
 	ASSERT_EQ(0, strike(s, variant->kind));
 	ASSERT_EQ(0, settle(s, variant->kind));
 	ASSERT_EQ(1, rv_race_held(variant->point));
+	if (variant->slow) {
+		uint64_t until = rv_now_ms() + SLOW_MS;
+
+		while (rv_now_ms() < until)
+			rv_pause();
+	}
 	ASSERT_EQ(0, rv_race_release(variant->point));
 
 	res = complete(s, variant->op);
@@ -614,6 +639,17 @@ TEST_F_TIMEOUT(scene, huge_loses_page, 120)
 	ASSERT_EQ(0, rv_buf_check(&huge));
 	ASSERT_EQ(0, ibv_dereg_mr(mr));
 	rv_buf_free(&huge);
+}
+
+/* All the pages of a packet are looked at, not only the first. */
+TEST_F_TIMEOUT(scene, half_present, 120)
+{
+	struct scene *s = &self->s;
+
+	ASSERT_EQ(0, rv_prefetch(s->e.mr_b, s->e.mem_b.base + 3 * RV_PAGE,
+				 RV_PAGE, 1));
+	ASSERT_RV_OK(rv_ends_write(&s->e, 100, OFF, BYTES));
+	ASSERT_RV_OK(go_on(s));
 }
 
 /* Reclaim works in its own time: ask until it has taken a page. */
