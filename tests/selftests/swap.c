@@ -4,12 +4,19 @@
  * page that the device has written is not dropped for an old version of it,
  * whether or not the kernel thought that it was clean.
  *
- * Needs root, and the module zram: each test makes a swap device of its own.
+ * Two kinds of swap, for the kernel treats them differently. With zram a page
+ * that comes in gives up its place in swap at once. On a disk it keeps it, and
+ * if it stays clean it is dropped later without being written.
+ *
+ * Needs root, and the modules zram and loop: each test makes a swap device of
+ * its own.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
@@ -22,9 +29,14 @@
 #define PAGES		64UL
 #define SWAP_MIB	96
 
-struct zram {
-	int id;
-	char dev[32];
+enum kind { ZRAM, DISK };
+
+struct swap_dev {
+	enum kind kind;
+	int id;			/* -1: none */
+	int fd;			/* of the disk */
+	char path[32];
+	bool on;
 };
 
 /* What swapon() wants to see in the first page. */
@@ -53,63 +65,108 @@ static int write_header(const char *dev)
 	return ok ? 0 : -EIO;
 }
 
-static int zram_start(struct zram *z)
+static int make_zram(struct swap_dev *s)
 {
 	char path[64];
 	int err;
 
-	z->id = -1;
 	if (rv_run("modprobe zram num_devices=0"))
 		return -ENODEV;
-	z->id = rv_get("/sys/class/zram-control/hot_add", NULL);
-	if (z->id < 0)
+	s->id = rv_get("/sys/class/zram-control/hot_add", NULL);
+	if (s->id < 0)
 		return -ENODEV;
-	snprintf(z->dev, sizeof(z->dev), "/dev/zram%d", z->id);
-	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", z->id);
+	snprintf(s->path, sizeof(s->path), "/dev/zram%d", s->id);
+	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", s->id);
 	err = rv_put(path, "%dM", SWAP_MIB);
-	if (!err && !rv_wait_for(!access(z->dev, W_OK)))
+	if (!err && !rv_wait_for(!access(s->path, W_OK)))
 		err = -ENODEV;
-	if (!err)
-		err = write_header(z->dev);
-	if (!err && swapon(z->dev, 0))
-		err = -errno;
 	return err;
 }
 
-static void zram_stop(struct zram *z)
+/* A loop device over memory: a disk, as far as swap can tell. */
+static int make_disk(struct swap_dev *s)
+{
+	int control, memory, err = 0;
+
+	if (rv_run("modprobe -q loop; test -c /dev/loop-control"))
+		return -ENODEV;
+	control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	if (control < 0)
+		return -errno;
+	s->id = ioctl(control, LOOP_CTL_GET_FREE);
+	close(control);
+	if (s->id < 0)
+		return -errno;
+	snprintf(s->path, sizeof(s->path), "/dev/loop%d", s->id);
+	if (!rv_wait_for(!access(s->path, W_OK)))
+		return -ENODEV;
+	memory = memfd_create("swap", MFD_CLOEXEC);
+	s->fd = open(s->path, O_RDWR | O_CLOEXEC);
+	if (memory < 0 || s->fd < 0 ||
+	    ftruncate(memory, SWAP_MIB * 1024L * 1024) ||
+	    ioctl(s->fd, LOOP_SET_FD, memory))
+		err = -errno;
+	if (memory >= 0)
+		close(memory);
+	return err;
+}
+
+static int swap_start(struct swap_dev *s, enum kind kind)
+{
+	int err;
+
+	s->kind = kind;
+	s->id = -1;
+	s->fd = -1;
+	err = kind == ZRAM ? make_zram(s) : make_disk(s);
+	if (!err)
+		err = write_header(s->path);
+	if (!err && swapon(s->path, 0))
+		err = -errno;
+	s->on = !err;
+	return err;
+}
+
+static void swap_stop(struct swap_dev *s)
 {
 	char path[64];
 
-	if (z->id < 0)
-		return;
-	if (swapoff(z->dev))
-		rv_log("swapoff %s: %s", z->dev, strerror(errno));
-	snprintf(path, sizeof(path), "/sys/block/zram%d/reset", z->id);
-	rv_put(path, "1");
-	rv_put("/sys/class/zram-control/hot_remove", "%d", z->id);
+	if (s->on && swapoff(s->path))
+		rv_log("swapoff %s: %s", s->path, strerror(errno));
+	if (s->fd >= 0) {
+		ioctl(s->fd, LOOP_CLR_FD, 0);
+		close(s->fd);
+	} else if (s->id >= 0) {
+		snprintf(path, sizeof(path), "/sys/block/zram%d/reset", s->id);
+		rv_put(path, "1");
+		rv_put("/sys/class/zram-control/hot_remove", "%d", s->id);
+	}
 }
 
 FIXTURE(swap)
 {
 	struct rv_ends e;
-	struct zram zram;
+	struct swap_dev dev;
 	void *shared;
 };
 
 FIXTURE_VARIANT(swap)
 {
+	enum kind kind;
 	bool shared;
 };
 
-FIXTURE_VARIANT_ADD(swap, anonymous)
-{
-	.shared = false,
-};
+#define VARIANT(_name, _kind, _shared)				\
+	FIXTURE_VARIANT_ADD(swap, _name)			\
+	{							\
+		.kind = _kind,					\
+		.shared = _shared,				\
+	}
 
-FIXTURE_VARIANT_ADD(swap, shared)
-{
-	.shared = true,
-};
+VARIANT(zram_anonymous, ZRAM, false);
+VARIANT(zram_shared, ZRAM, true);
+VARIANT(disk_anonymous, DISK, false);
+VARIANT(disk_shared, DISK, true);
 
 FIXTURE_SETUP(swap)
 {
@@ -117,10 +174,10 @@ FIXTURE_SETUP(swap)
 	struct rv_ends *e = &self->e;
 	size_t len = PAGES * RV_PAGE;
 
-	self->zram.id = -1;
+	self->dev.id = self->dev.fd = -1;
 	if (geteuid())
 		SKIP(return, "swap needs root");
-	ASSERT_EQ(0, zram_start(&self->zram));
+	ASSERT_EQ(0, swap_start(&self->dev, variant->kind));
 	ASSERT_EQ(0, rv_ends_open(e, &opts, 128 * 1024));
 	e->mr_a = rv_reg_all(&e->dev, &e->mem_a, RV_ACCESS);
 	ASSERT_NE(NULL, e->mr_a);
@@ -144,7 +201,7 @@ FIXTURE_TEARDOWN(swap)
 	rv_ends_fini(&self->e);
 	if (self->shared)
 		munmap(self->shared, PAGES * RV_PAGE);
-	zram_stop(&self->zram);
+	swap_stop(&self->dev);
 }
 
 /*
@@ -245,6 +302,24 @@ TEST_F_TIMEOUT(swap, write_after_read_fault, 120)
 
 	for (i = 0; i < rv_shrink(5); i++) {
 		ASSERT_EQ(0, page_out(&e->mem_b));
+		touch(&e->mem_b);
+		ASSERT_RV_OK(write_each(e, !i));
+		ASSERT_EQ(0, page_out(&e->mem_b));
+		ASSERT_RV_OK(rv_ends_check(e));
+	}
+}
+
+/* Pages that the process has read, and nobody has ever written. */
+TEST_F_TIMEOUT(swap, write_after_first_read, 120)
+{
+	struct rv_ends *e = &self->e;
+	int i;
+
+	for (i = 0; i < rv_shrink(3); i++) {
+		ASSERT_EQ(0, madvise(e->mem_b.base, e->mem_b.len,
+				     variant->shared ? MADV_REMOVE :
+				     MADV_DONTNEED));
+		rv_buf_expect_byte(&e->mem_b, 0, 0, e->mem_b.len);
 		touch(&e->mem_b);
 		ASSERT_RV_OK(write_each(e, !i));
 		ASSERT_EQ(0, page_out(&e->mem_b));
@@ -366,7 +441,7 @@ TEST_F_TIMEOUT(swap, madv_free, 120)
 {
 	struct rv_ends *e = &self->e;
 	uint8_t zeros[RV_PAGE] = { 0 };
-	size_t i, at, dropped = 0;
+	size_t i, at, off, len, dropped = 0;
 	int round;
 
 	if (variant->shared)
@@ -377,9 +452,12 @@ TEST_F_TIMEOUT(swap, madv_free, 120)
 		if (round % 2)
 			ASSERT_RV_OK(write_each(e, false));
 		ASSERT_EQ(0, madvise(e->mem_b.base, e->mem_b.len, MADV_FREE));
+		/* Whole pages, or a part that leaves old bytes around it. */
+		off = round ? 100 : 0;
+		len = round ? 50 : RV_PAGE;
 		for (i = 0; i < PAGES; i += 2)
-			ASSERT_RV_OK(write_only(e, 3 * i, i * RV_PAGE + 100,
-						50));
+			ASSERT_RV_OK(write_only(e, 3 * i, i * RV_PAGE + off,
+						len));
 		ASSERT_EQ(0, page_out(&e->mem_b));
 		for (i = 0; i < PAGES; i++) {
 			uint8_t *page = e->mem_b.base + i * RV_PAGE;
@@ -391,8 +469,8 @@ TEST_F_TIMEOUT(swap, madv_free, 120)
 			dropped++;
 			rv_buf_expect_byte(&e->mem_b, at, 0, RV_PAGE);
 			if (i % 2 == 0)
-				rv_buf_expect(&e->mem_b, at + 100,
-					      e->mem_a.base + 3 * i, 50);
+				rv_buf_expect(&e->mem_b, at + off,
+					      e->mem_a.base + 3 * i, len);
 		}
 		ASSERT_RV_OK(rv_ends_check(e));
 	}
@@ -412,6 +490,8 @@ TEST_F_TIMEOUT(swap, limit, 300)
 	uint8_t *mem;
 	void *big;
 
+	if (variant->kind != ZRAM)
+		return;
 	big = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_ANONYMOUS |
 		   (variant->shared ? MAP_SHARED : MAP_PRIVATE), -1, 0);
 	ASSERT_NE(MAP_FAILED, big);
