@@ -3,8 +3,8 @@
  * What this series adds to rdma_rxe.ko as a whole: init, exit and a name.
  *
  * Nothing here has state of its own, but for a folder in debugfs of debug
- * builds. rxe calls init before it can make devices
- * and exit after the last one is gone.
+ * builds. rxe calls init before it can make devices and exit after the last one
+ * is gone.
  */
 #include <linux/debugfs.h>
 #include <linux/module.h>
