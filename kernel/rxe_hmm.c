@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What this series adds to rdma_rxe.ko as a whole: init, exit and a name.
+ * What this series adds to rdma_rxe.ko as a whole, and to each device.
  *
- * Nothing here has state of its own, but for a folder in debugfs of debug
- * builds. rxe calls init before it can make devices and exit after the last one
- * is gone.
+ * The module: init, exit and a name. rxe calls init before it can make devices
+ * and exit after the last one is gone. Debug builds have a folder in debugfs.
+ *
+ * A device: struct rxe_hmm_dev. rxe makes it before the device is registered
+ * and drops it when all objects of the device are gone, so whoever holds an
+ * object of the device may use it without a lock.
  */
 #include <linux/debugfs.h>
 #include <linux/module.h>
 
 #include "rxe.h"
 #include "rxe_audit.h"
+#include "rxe_hmm.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
 #include "rxe_hmm_version.h"
@@ -59,4 +63,40 @@ void rxe_hmm_exit(void)
 	debugfs_remove(debug_dir);
 	rxe_mirror_advise_exit();
 	rxe_audit_end();
+}
+
+/**
+ * rxe_hmm_dev_init - make what a device has beside its MRs
+ * @rxe: the device, not registered yet
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int rxe_hmm_dev_init(struct rxe_dev *rxe)
+{
+	struct rxe_hmm_dev *hmm;
+
+	hmm = kzalloc_obj(*hmm);
+	if (!hmm)
+		return -ENOMEM;
+	hmm->rxe = rxe;
+	rxe->hmm = hmm;
+
+	return 0;
+}
+
+/**
+ * rxe_hmm_dev_fini - undo rxe_hmm_dev_init(), if it succeeded
+ * @rxe: the device, without objects
+ *
+ * Context: may sleep.
+ */
+void rxe_hmm_dev_fini(struct rxe_dev *rxe)
+{
+	struct rxe_hmm_dev *hmm = rxe->hmm;
+
+	if (!hmm)
+		return;
+	rxe->hmm = NULL;
+	kfree(hmm);
 }

@@ -36,6 +36,8 @@
 #include <linux/xarray.h>
 #include <rdma/ib_umem.h>
 
+#include "rxe_hmm.h"
+
 struct ib_mr;
 struct rxe_dev;
 struct rxe_mr;
@@ -244,9 +246,5 @@ void rxe_mirror_advise_exit(void);
 
 /* rxe_stats.c */
 int rxe_stats_fill_mr(struct sk_buff *msg, struct ib_mr *ibmr);
-
-/* rxe_hmm.c */
-int rxe_hmm_init(void);
-void rxe_hmm_exit(void);
 
 #endif /* RXE_MIRROR_H */

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a device has beside its MRs: device memory and an engine that copies.
+ */
+#ifndef RXE_HMM_H
+#define RXE_HMM_H
+
+struct rxe_ce;
+struct rxe_dev;
+struct rxe_dmem;
+
+/**
+ * struct rxe_hmm_dev - what this series adds to a device
+ * @rxe: the device
+ * @dmem: its device-private memory; never NULL, may be of size 0
+ * @ce: copies between that memory and RAM
+ *
+ * Made before the device is registered, gone after its last object. The
+ * pointers don't change in between.
+ */
+struct rxe_hmm_dev {
+	struct rxe_dev	*rxe;
+	struct rxe_dmem	*dmem;
+	struct rxe_ce	*ce;
+};
+
+int rxe_hmm_init(void);
+void rxe_hmm_exit(void);
+
+int rxe_hmm_dev_init(struct rxe_dev *rxe);
+void rxe_hmm_dev_fini(struct rxe_dev *rxe);
+
+#endif /* RXE_HMM_H */
