@@ -17,6 +17,7 @@
 #include "rxe_hmm.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
+#include "rxe_uapi.h"
 #include "rxe_hmm_version.h"
 
 MODULE_VERSION(RXE_HMM_VERSION);
@@ -81,6 +82,8 @@ int rxe_hmm_dev_init(struct rxe_dev *rxe)
 		return -ENOMEM;
 	hmm->rxe = rxe;
 	rxe->hmm = hmm;
+	if (IS_ENABLED(CONFIG_INFINIBAND_USER_ACCESS))
+		rxe->ib_dev.driver_def = rxe_uapi_defs;
 
 	return 0;
 }

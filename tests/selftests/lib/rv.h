@@ -24,6 +24,7 @@
 #include "rv_op.h"
 #include "rv_ends.h"
 #include "rv_advise.h"
+#include "rv_hmm.h"
 #include "rv_rereg.h"
 #include "rv_stat.h"
 #include "rv_sys.h"

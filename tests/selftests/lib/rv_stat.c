@@ -194,24 +194,32 @@ static int64_t dev_index(struct rv_dev *d)
 	return ask(&r, take_dev_index, &q);
 }
 
-int64_t rv_stat_mr(struct rv_dev *d, struct ibv_mr *mr, const char *counter)
+int64_t rv_stat_mrn(struct rv_dev *d, uint32_t lkey)
 {
-	struct query q = { .lkey = mr->lkey, .counter = counter };
-	int64_t index = dev_index(d);
+	struct query q = { .lkey = lkey };
+	int64_t index = dev_index(d), mrn;
 	struct request r;
-	int64_t mrn;
 
 	if (index < 0)
 		return -1;
 	start(&r, RDMA_NLDEV_CMD_RES_MR_GET, NLM_F_DUMP);
 	put_u32(&r, RDMA_NLDEV_ATTR_DEV_INDEX, index);
 	mrn = ask(&r, take_mrns, &q);
-	if (mrn < 0) {
-		rv_log("region %#x not found by netlink (not root?)", mr->lkey);
+	if (mrn < 0)
+		rv_log("region %#x not found by netlink (not root?)", lkey);
+	return mrn;
+}
+
+int64_t rv_stat_mr(struct rv_dev *d, struct ibv_mr *mr, const char *counter)
+{
+	struct query q = { .counter = counter };
+	int64_t mrn = rv_stat_mrn(d, mr->lkey);
+	struct request r;
+
+	if (mrn < 0)
 		return -1;
-	}
 	start(&r, RDMA_NLDEV_CMD_STAT_GET, 0);
-	put_u32(&r, RDMA_NLDEV_ATTR_DEV_INDEX, index);
+	put_u32(&r, RDMA_NLDEV_ATTR_DEV_INDEX, dev_index(d));
 	put_u32(&r, RDMA_NLDEV_ATTR_STAT_RES, RDMA_NLDEV_ATTR_RES_MR);
 	put_u32(&r, RDMA_NLDEV_ATTR_RES_MRN, mrn);
 	return ask(&r, take_counters, &q);

@@ -14,6 +14,9 @@
  */
 int64_t rv_stat_mr(struct rv_dev *d, struct ibv_mr *mr, const char *counter);
 
+/* The number that netlink gives the region with that key, or -1. The same. */
+int64_t rv_stat_mrn(struct rv_dev *d, uint32_t lkey);
+
 /* A counter of the whole device, or -1. */
 int64_t rv_stat_dev(struct rv_dev *d, const char *counter);
 

@@ -1,0 +1,580 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The driver's own verbs: QUERY_CAPS, MIGRATE, PREFER, QUERY_RANGE. What each
+ * wrong call gets, and that it changes nothing. What the calls do to memory is
+ * for other programs.
+ */
+#include <errno.h>
+#include <rdma/ib_user_ioctl_verbs.h>
+#include <sys/prctl.h>
+
+#include "kselftest_harness.h"
+#include "lib/rv.h"
+
+#define PAGES		64
+#define LEN		(PAGES * RV_PAGE)
+#define NOBODY		65534
+#define SYSTEM		RXE_HMM_PLACE_SYSTEM
+#define DEVICE		RXE_HMM_PLACE_DEVICE
+
+static const unsigned int methods[] = {
+	RXE_HMM_METHOD_MIGRATE, RXE_HMM_METHOD_PREFER, RXE_HMM_METHOD_QUERY_RANGE,
+};
+
+FIXTURE(uapi)
+{
+	struct rv_dev dev;
+	struct rv_buf buf;
+	struct ibv_mr *mr;
+	bool off;			/* there is no device memory */
+};
+
+FIXTURE_SETUP(uapi)
+{
+	struct rxe_hmm_caps caps;
+
+	ASSERT_EQ(0, rv_dev_open(&self->dev, NULL));
+	ASSERT_EQ(0, rv_buf_alloc(&self->buf, LEN));
+	madvise(self->buf.map, self->buf.map_len, MADV_NOHUGEPAGE);
+	rv_buf_fill(&self->buf);
+	self->mr = rv_reg_all(&self->dev, &self->buf, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, self->mr);
+	ASSERT_EQ(0, rv_hmm_caps(self->dev.ctx, &caps));
+	self->off = !caps.memory_size;
+}
+
+FIXTURE_TEARDOWN(uapi)
+{
+	EXPECT_EQ(0, rv_buf_check(&self->buf));
+	EXPECT_EQ(0, ibv_dereg_mr(self->mr));
+	rv_buf_free(&self->buf);
+	rv_dev_close(&self->dev);
+}
+
+/* One call of any method, put together by hand. */
+struct call {
+	unsigned int method;
+	struct rxe_hmm_range range;
+	bool by_handle, by_number;
+	uint64_t handle, number;
+	const void *range_at;
+	size_t range_len;
+	void *resp_at;
+	size_t resp_len;
+	uint8_t resp[256];
+};
+
+static void call_init(struct call *c, unsigned int method, struct ibv_mr *mr)
+{
+	memset(c, 0, sizeof(*c));
+	c->method = method;
+	c->range.length = mr->length;
+	c->by_handle = true;
+	c->handle = mr->handle;
+	c->range_at = &c->range;
+	c->range_len = sizeof(c->range);
+	c->resp_at = c->resp;
+	c->resp_len = sizeof(c->resp);
+	memset(c->resp, 0xaa, sizeof(c->resp));
+}
+
+static int call_run(struct call *c, struct ibv_context *ctx)
+{
+	struct rv_ioctl i;
+
+	rv_ioctl_init(&i, UVERBS_OBJECT_MR, c->method);
+	if (c->by_handle)
+		rv_ioctl_handle(&i, RXE_HMM_ATTR_MR_HANDLE, c->handle);
+	if (c->by_number)
+		rv_ioctl_number(&i, RXE_HMM_ATTR_MR_NUMBER, c->number,
+				sizeof(uint32_t));
+	if (c->range_at)
+		rv_ioctl_buf(&i, RXE_HMM_ATTR_MR_RANGE, c->range_at,
+			     c->range_len);
+	if (c->resp_at && c->method != RXE_HMM_METHOD_PREFER)
+		rv_ioctl_buf(&i, RXE_HMM_ATTR_MR_RESP, c->resp_at, c->resp_len);
+	return rv_ioctl_run(&i, ctx);
+}
+
+/*
+ * Every method, with _change made to the call _c of this region: the same
+ * error. The range is good and goes to RAM if _change doesn't say otherwise.
+ */
+#define EXPECT_CALLS(_err, _mr, _change) do {				\
+	struct call _c;							\
+	int _i;								\
+	for (_i = 0; _i < ARRAY_SIZE(methods); _i++) {			\
+		call_init(&_c, methods[_i], _mr);			\
+		_change;						\
+		EXPECT_EQ(_err, call_run(&_c, (_mr)->context))		\
+			TH_LOG("method %d, offset %#llx, length %#llx", _i, \
+			       (long long)_c.range.offset,		\
+			       (long long)_c.range.length);		\
+	}								\
+} while (0)
+
+TEST_F(uapi, caps)
+{
+	struct {
+		struct rxe_hmm_caps caps;
+		uint8_t more[40];
+	} longer;
+	struct rv_ioctl c;
+	size_t i;
+
+	memset(&longer, 0xaa, sizeof(longer));
+	rv_ioctl_init(&c, UVERBS_OBJECT_DEVICE, RXE_HMM_METHOD_QUERY_CAPS);
+	rv_ioctl_buf(&c, RXE_HMM_ATTR_CAPS, &longer, sizeof(longer));
+	ASSERT_EQ(0, rv_ioctl_run(&c, self->dev.ctx));
+
+	EXPECT_EQ(0, longer.caps.comp_mask);
+	EXPECT_EQ(RXE_HMM_ABI_VERSION, longer.caps.abi_version);
+	EXPECT_EQ(RXE_HMM_CAP_MIGRATE | RXE_HMM_CAP_PREFER |
+		  RXE_HMM_CAP_QUERY_RANGE, longer.caps.caps);
+	EXPECT_EQ(RV_PAGE, longer.caps.page_size);
+	EXPECT_EQ(RV_PAGE | RV_HUGE, longer.caps.page_sizes);
+	EXPECT_LE(longer.caps.memory_used, longer.caps.memory_size);
+	EXPECT_EQ(65535, longer.caps.max_states);
+	EXPECT_EQ(0, longer.caps.migrate_flags);
+	EXPECT_EQ(0, longer.caps.prefer_flags);
+	EXPECT_EQ(0, longer.caps.query_range_flags);
+	EXPECT_EQ(0, longer.caps.reserved);
+	for (i = 0; i < sizeof(longer.more); i++)
+		EXPECT_EQ(0, longer.more[i]);
+}
+
+TEST_F(uapi, caps_wrong)
+{
+	struct rxe_hmm_caps caps;
+	struct rv_ioctl c;
+
+	rv_ioctl_init(&c, UVERBS_OBJECT_DEVICE, RXE_HMM_METHOD_QUERY_CAPS);
+	EXPECT_EQ(-EINVAL, rv_ioctl_run(&c, self->dev.ctx));
+	rv_ioctl_buf(&c, RXE_HMM_ATTR_CAPS, &caps, sizeof(caps) - 1);
+	EXPECT_EQ(-EINVAL, rv_ioctl_run(&c, self->dev.ctx));
+
+	rv_ioctl_init(&c, UVERBS_OBJECT_DEVICE, RXE_HMM_METHOD_QUERY_CAPS);
+	rv_ioctl_buf(&c, RXE_HMM_ATTR_CAPS, (void *)8, sizeof(caps));
+	EXPECT_EQ(-EFAULT, rv_ioctl_run(&c, self->dev.ctx));
+
+	rv_ioctl_init(&c, UVERBS_OBJECT_DEVICE, RXE_HMM_METHOD_QUERY_CAPS + 1);
+	rv_ioctl_buf(&c, RXE_HMM_ATTR_CAPS, &caps, sizeof(caps));
+	EXPECT_EQ(-EPROTONOSUPPORT, rv_ioctl_run(&c, self->dev.ctx));
+}
+
+/* The whole region, and each part that may be named. */
+TEST_F(uapi, good_ranges)
+{
+	int i;
+
+	EXPECT_CALLS(0, self->mr, (void)_c);
+	for (i = 0; i < 50; i++) {
+		size_t off = rv_rand_below(PAGES) * RV_PAGE;
+		size_t len = (1 + rv_rand_below(PAGES - off / RV_PAGE)) *
+			     RV_PAGE;
+
+		EXPECT_CALLS(0, self->mr, _c.range.offset = off;
+			     _c.range.length = len);
+	}
+}
+
+TEST_F(uapi, bad_ranges)
+{
+	const struct {
+		uint64_t off, len;
+		int err;
+	} bad[] = {
+		{ 0, 0, -EINVAL }, { RV_PAGE, 0, -EINVAL }, { LEN, 0, -EINVAL },
+		{ 1, LEN - 1, -EINVAL }, { 100, RV_PAGE, -EINVAL },
+		{ 0, 1, -EINVAL }, { 0, LEN - 1, -EINVAL },
+		{ RV_PAGE, RV_PAGE - 1, -EINVAL },
+		{ RV_PAGE - 1, RV_PAGE + 1, -EINVAL },
+		{ 0, LEN + 1, -ERANGE }, { 0, LEN + RV_PAGE, -ERANGE },
+		{ LEN, RV_PAGE, -ERANGE }, { LEN - RV_PAGE, 2 * RV_PAGE, -ERANGE },
+		{ RV_PAGE, LEN, -ERANGE }, { 1UL << 46, RV_PAGE, -ERANGE },
+		{ 0, UINT64_MAX, -ERANGE }, { 0, 1UL << 63, -ERANGE },
+		{ RV_PAGE, UINT64_MAX - RV_PAGE, -ERANGE },
+		{ RV_PAGE, UINT64_MAX, -EOVERFLOW },
+		{ RV_PAGE, -RV_PAGE, -EOVERFLOW },
+		{ -RV_PAGE, RV_PAGE, -EOVERFLOW },
+		{ -RV_PAGE, 2 * RV_PAGE, -EOVERFLOW },
+		{ UINT64_MAX, 1, -EOVERFLOW }, { UINT64_MAX, UINT64_MAX, -EOVERFLOW },
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_CALLS(bad[i].err, self->mr,
+			     _c.range.offset = bad[i].off;
+			     _c.range.length = bad[i].len);
+}
+
+/* Offsets count from the region, pages are those of the process. */
+TEST_F(uapi, region_within_pages)
+{
+	struct rxe_hmm_query_range_resp resp;
+	size_t len = 3 * RV_PAGE, first = RV_PAGE - 100;
+	struct ibv_mr *mr = rv_reg(&self->dev, &self->buf, 100, len,
+				   RV_ACCESS | RV_ODP);
+
+	ASSERT_NE(NULL, mr);
+	EXPECT_CALLS(0, mr, (void)_c);
+	ASSERT_EQ(0, rv_hmm_query(mr, 0, len, NULL, 0, &resp));
+	EXPECT_EQ(4, resp.pages);
+	EXPECT_EQ((uintptr_t)self->buf.base, resp.address);
+	ASSERT_EQ(0, rv_hmm_query(mr, first, RV_PAGE, NULL, 0, &resp));
+	EXPECT_EQ(1, resp.pages);
+	EXPECT_EQ((uintptr_t)self->buf.base + RV_PAGE, resp.address);
+	ASSERT_EQ(0, rv_hmm_query(mr, 0, first, NULL, 0, &resp));
+	EXPECT_EQ(1, resp.pages);
+	ASSERT_EQ(0, rv_hmm_query(mr, first + 2 * RV_PAGE, 100, NULL, 0, &resp));
+	EXPECT_EQ(1, resp.pages);
+
+	EXPECT_CALLS(-EINVAL, mr, _c.range.length = RV_PAGE);
+	EXPECT_CALLS(-EINVAL, mr, _c.range.offset = RV_PAGE;
+		     _c.range.length = RV_PAGE);
+	EXPECT_CALLS(-EINVAL, mr, _c.range.offset = first;
+		     _c.range.length = RV_PAGE + 1);
+	EXPECT_CALLS(-ERANGE, mr, _c.range.length = len + RV_PAGE - 100);
+	EXPECT_EQ(0, ibv_dereg_mr(mr));
+}
+
+TEST_F(uapi, unknown_bits)
+{
+	int i;
+
+	for (i = 0; i < 32; i++) {
+		EXPECT_CALLS(-EOPNOTSUPP, self->mr, _c.range.flags = 1U << i);
+		EXPECT_CALLS(-EOPNOTSUPP, self->mr, _c.range.comp_mask = 1U << i);
+		EXPECT_CALLS(-EINVAL, self->mr, _c.range.reserved = 1U << i);
+	}
+}
+
+TEST_F(uapi, places)
+{
+	struct rxe_hmm_query_range_resp query;
+	struct rxe_hmm_migrate_resp resp;
+	uint32_t place;
+
+	for (place = 0; place < 8; place++) {
+		int prefer = place <= RXE_HMM_PLACE_NONE ? 0 : -EINVAL;
+		int migrate = place <= DEVICE ? 0 : -EINVAL;
+
+		if (place == DEVICE && self->off)
+			prefer = migrate = -EOPNOTSUPP;
+		EXPECT_EQ(migrate, rv_hmm_migrate(self->mr, 0, LEN, place,
+						  &resp));
+		EXPECT_EQ(prefer, rv_hmm_prefer(self->mr, 0, LEN, place));
+	}
+	EXPECT_EQ(-EINVAL, rv_hmm_migrate(self->mr, 0, LEN, -1, &resp));
+	EXPECT_EQ(-EINVAL, rv_hmm_prefer(self->mr, 0, LEN, -1));
+	EXPECT_CALLS(-EINVAL, self->mr, _c.range.place = 99);
+	EXPECT_EQ(0, rv_hmm_prefer(self->mr, 0, LEN, RXE_HMM_PLACE_NONE));
+	EXPECT_EQ(0, rv_hmm_migrate(self->mr, 0, LEN, SYSTEM, &resp));
+	EXPECT_EQ(PAGES, rv_hmm_total(&resp));
+	ASSERT_EQ(0, rv_hmm_query(self->mr, 0, LEN, NULL, 0, &query));
+	EXPECT_EQ(0, query.device);
+}
+
+/* Longer structures are fine if the kernel need not know of the rest. */
+TEST_F(uapi, longer_and_shorter)
+{
+	struct {
+		struct rxe_hmm_range range;
+		uint64_t more[4];
+	} longer = { .range.length = LEN };
+	struct call c;
+	int i;
+
+	EXPECT_CALLS(0, self->mr, _c.range_at = &longer;
+		     _c.range_len = sizeof(longer));
+	for (i = 0; i < ARRAY_SIZE(longer.more); i++) {
+		longer.more[i] = 1;
+		EXPECT_CALLS(-EOPNOTSUPP, self->mr, _c.range_at = &longer;
+			     _c.range_len = sizeof(longer));
+		longer.more[i] = 0;
+	}
+	EXPECT_CALLS(-EINVAL, self->mr, _c.range_len--);
+	EXPECT_CALLS(-EINVAL, self->mr, _c.range_len = 0);
+
+	call_init(&c, RXE_HMM_METHOD_MIGRATE, self->mr);
+	ASSERT_EQ(0, call_run(&c, self->dev.ctx));
+	for (i = sizeof(struct rxe_hmm_migrate_resp); i < sizeof(c.resp); i++)
+		ASSERT_EQ(0, c.resp[i]);
+	call_init(&c, RXE_HMM_METHOD_MIGRATE, self->mr);
+	c.resp_len = sizeof(struct rxe_hmm_migrate_resp) - 1;
+	ASSERT_EQ(-EINVAL, call_run(&c, self->dev.ctx));
+	EXPECT_EQ(0xaa, c.resp[0]);
+	call_init(&c, RXE_HMM_METHOD_QUERY_RANGE, self->mr);
+	c.resp_len = sizeof(struct rxe_hmm_query_range_resp) - 1;
+	ASSERT_EQ(-EINVAL, call_run(&c, self->dev.ctx));
+	EXPECT_EQ(0xaa, c.resp[0]);
+}
+
+TEST_F(uapi, bad_pointers)
+{
+	struct call c;
+	int i;
+
+	EXPECT_CALLS(-EFAULT, self->mr, _c.range_at = (void *)8);
+	for (i = 0; i < ARRAY_SIZE(methods); i++) {
+		if (methods[i] == RXE_HMM_METHOD_PREFER)
+			continue;
+		call_init(&c, methods[i], self->mr);
+		c.resp_at = (void *)8;
+		EXPECT_EQ(-EFAULT, call_run(&c, self->dev.ctx));
+	}
+}
+
+TEST_F(uapi, missing_attributes)
+{
+	EXPECT_CALLS(-EINVAL, self->mr, _c.range_at = NULL);
+	EXPECT_CALLS(-EINVAL, self->mr, _c.by_handle = false);
+	EXPECT_CALLS(_c.method == RXE_HMM_METHOD_PREFER ? 0 : -EINVAL, self->mr,
+		     _c.resp_at = NULL);
+}
+
+TEST_F(uapi, unknown_calls)
+{
+	struct call c;
+	struct rv_ioctl i;
+
+	call_init(&c, RXE_HMM_METHOD_QUERY_RANGE + 1, self->mr);
+	EXPECT_EQ(-EPROTONOSUPPORT, call_run(&c, self->dev.ctx));
+
+	rv_ioctl_init(&i, UVERBS_OBJECT_MR, RXE_HMM_METHOD_PREFER);
+	rv_ioctl_handle(&i, RXE_HMM_ATTR_MR_HANDLE, self->mr->handle);
+	rv_ioctl_buf(&i, RXE_HMM_ATTR_MR_RANGE, &c.range, sizeof(c.range));
+	rv_ioctl_number(&i, RXE_HMM_ATTR_MR_STATES + 1, 0, 8);
+	EXPECT_EQ(-EPROTONOSUPPORT, rv_ioctl_run(&i, self->dev.ctx));
+}
+
+TEST_F(uapi, handles)
+{
+	struct ibv_mr *other, *gone;
+	struct ibv_context *ctx;
+	struct ibv_pd *pd[20];
+	int i;
+
+	EXPECT_CALLS(-ENOENT, self->mr, _c.handle = 4711);
+	EXPECT_CALLS(-ENOENT, self->mr, _c.handle = UINT32_MAX);
+	EXPECT_CALLS(-EINVAL, self->mr, _c.handle = -1ULL);
+	EXPECT_CALLS(-EINVAL, self->mr, _c.handle = self->dev.pd->handle);
+
+	gone = rv_reg_all(&self->dev, &self->buf, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, gone);
+	i = gone->handle;
+	ASSERT_EQ(0, ibv_dereg_mr(gone));
+	EXPECT_CALLS(-ENOENT, self->mr, _c.handle = i);
+
+	/* Another context's, whose number nothing has here. */
+	ctx = ibv_open_device(self->dev.ctx->device);
+	ASSERT_NE(NULL, ctx);
+	for (i = 0; i < ARRAY_SIZE(pd); i++) {
+		pd[i] = ibv_alloc_pd(ctx);
+		ASSERT_NE(NULL, pd[i]);
+	}
+	other = ibv_reg_mr(pd[0], self->buf.base, LEN, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, other);
+	EXPECT_CALLS(0, other, (void)_c);
+	EXPECT_CALLS(-ENOENT, self->mr, _c.handle = other->handle);
+	ASSERT_EQ(0, ibv_dereg_mr(other));
+	for (i = 0; i < ARRAY_SIZE(pd); i++)
+		ASSERT_EQ(0, ibv_dealloc_pd(pd[i]));
+	ASSERT_EQ(0, ibv_close_device(ctx));
+}
+
+TEST_F(uapi, pinned_region)
+{
+	struct ibv_mr *mr = rv_reg_all(&self->dev, &self->buf, RV_ACCESS);
+
+	ASSERT_NE(NULL, mr);
+	EXPECT_CALLS(-EINVAL, mr, (void)_c);
+	EXPECT_EQ(0, ibv_dereg_mr(mr));
+}
+
+/* The memory is the parent's; the child has but the file. */
+TEST_F(uapi, fork_child)
+{
+	struct call c;
+	int pid, i, status;
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		for (i = 0; i < ARRAY_SIZE(methods); i++) {
+			call_init(&c, methods[i], self->mr);
+			if (call_run(&c, self->dev.ctx) != -EPERM)
+				_exit(1 + i);
+		}
+		_exit(0);
+	}
+	status = rv_reap(pid);
+	EXPECT_EQ(0, status);
+	EXPECT_CALLS(0, self->mr, (void)_c);
+}
+
+TEST_F(uapi, query)
+{
+	struct rxe_hmm_query_range_resp resp;
+	uint8_t states[PAGES + 100];
+	size_t i, n;
+
+	memset(states, 0xaa, sizeof(states));
+	ASSERT_EQ(0, rv_hmm_query(self->mr, RV_PAGE, LEN - RV_PAGE, states,
+				  sizeof(states), &resp));
+	EXPECT_EQ(0, resp.comp_mask);
+	EXPECT_EQ(0, resp.reserved);
+	EXPECT_EQ(PAGES - 1, resp.pages);
+	EXPECT_EQ((uintptr_t)self->buf.base + RV_PAGE, resp.address);
+	for (i = n = 0; i < PAGES - 1; i++)
+		n += states[i] & RXE_HMM_PAGE_PRESENT;
+	EXPECT_EQ(n, resp.present);
+	for (i = PAGES - 1; i < sizeof(states); i++)
+		EXPECT_EQ(0, states[i]);
+
+	/* Room for one page less than there are. */
+	memset(states, 0xaa, sizeof(states));
+	EXPECT_EQ(-ENOSPC, rv_hmm_query(self->mr, 0, LEN, states, PAGES - 1,
+					&resp));
+	EXPECT_EQ(-EINVAL, rv_hmm_query(self->mr, 0, LEN, states, 0, &resp));
+	for (i = 0; i < sizeof(states); i++)
+		EXPECT_EQ(0xaa, states[i]);
+	EXPECT_EQ(-EFAULT, rv_hmm_query(self->mr, 0, LEN, (void *)8, PAGES,
+					&resp));
+}
+
+/* A region whose states don't fit into one answer can be counted in one. */
+TEST_F(uapi, query_large)
+{
+	struct rxe_hmm_query_range_resp resp;
+	size_t size = 1UL << 30;
+	struct ibv_mr *mr;
+	uint8_t *states;
+	char *mem;
+
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	mr = ibv_reg_mr(self->dev.pd, mem, size, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, mr);
+	ASSERT_EQ(0, rv_hmm_query(mr, 0, size, NULL, 0, &resp));
+	EXPECT_EQ(size / RV_PAGE, resp.pages);
+	EXPECT_EQ(0, resp.present);
+	states = malloc(65535);
+	ASSERT_NE(NULL, states);
+	EXPECT_EQ(-ENOSPC, rv_hmm_query(mr, 0, 65536 * RV_PAGE, states, 65535,
+					&resp));
+	EXPECT_EQ(0, rv_hmm_query(mr, RV_PAGE, 65535 * RV_PAGE, states, 65535,
+				  &resp));
+	EXPECT_EQ(65535, resp.pages);
+	free(states);
+	EXPECT_EQ(0, ibv_dereg_mr(mr));
+	munmap(mem, size);
+}
+
+TEST_F(uapi, unprivileged)
+{
+	struct ibv_mr *mr;
+	struct rv_dev dev;
+
+	if (geteuid())
+		SKIP(return, "not root");
+	ASSERT_EQ(0, setuid(NOBODY));
+	ASSERT_EQ(0, rv_dev_open(&dev, NULL));
+	mr = rv_reg_all(&dev, &self->buf, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, mr);
+	EXPECT_CALLS(0, mr, (void)_c);
+	EXPECT_CALLS(-EPERM, mr, _c.by_handle = false; _c.by_number = true;
+		     _c.number = 1);
+	ASSERT_EQ(0, ibv_dereg_mr(mr));
+	rv_dev_close(&dev);
+}
+
+/* The administrator names any region by its number. */
+
+FIXTURE(uapi_number)
+{
+	struct rv_dev dev;
+	struct rv_buf buf;
+	struct ibv_mr *mr;
+	int64_t number;
+};
+
+FIXTURE_SETUP(uapi_number)
+{
+	if (geteuid())
+		SKIP(return, "not root");
+	ASSERT_EQ(0, rv_dev_open(&self->dev, NULL));
+	ASSERT_EQ(0, rv_buf_alloc(&self->buf, LEN));
+	rv_buf_fill(&self->buf);
+	self->mr = rv_reg_all(&self->dev, &self->buf, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, self->mr);
+	self->number = rv_stat_mrn(&self->dev, self->mr->lkey);
+	ASSERT_LE(0, self->number);
+}
+
+FIXTURE_TEARDOWN(uapi_number)
+{
+	EXPECT_EQ(0, rv_buf_check(&self->buf));
+	EXPECT_EQ(0, ibv_dereg_mr(self->mr));
+	rv_buf_free(&self->buf);
+	rv_dev_close(&self->dev);
+}
+
+TEST_F(uapi_number, own)
+{
+	EXPECT_CALLS(0, self->mr, _c.by_handle = false; _c.by_number = true;
+		     _c.number = self->number);
+	EXPECT_CALLS(-EINVAL, self->mr, _c.by_number = true;
+		     _c.number = self->number);
+	EXPECT_CALLS(-EINVAL, self->mr, _c.by_handle = false; _c.by_number = true;
+		     _c.number = self->number | 1ULL << 32);
+	EXPECT_CALLS(-ENOENT, self->mr, _c.by_handle = false; _c.by_number = true;
+		     _c.number = UINT32_MAX);
+	EXPECT_CALLS(-ERANGE, self->mr, _c.by_handle = false; _c.by_number = true;
+		     _c.number = self->number; _c.range.length = LEN + RV_PAGE);
+}
+
+TEST_F(uapi_number, pinned)
+{
+	struct ibv_mr *mr = rv_reg_all(&self->dev, &self->buf, RV_ACCESS);
+	int64_t number;
+
+	ASSERT_NE(NULL, mr);
+	number = rv_stat_mrn(&self->dev, mr->lkey);
+	ASSERT_LE(0, number);
+	EXPECT_CALLS(-EINVAL, mr, _c.by_handle = false; _c.by_number = true;
+		     _c.number = number);
+	ASSERT_EQ(0, ibv_dereg_mr(mr));
+	EXPECT_CALLS(-ENOENT, self->mr, _c.by_handle = false; _c.by_number = true;
+		     _c.number = number);
+}
+
+/* From another process, through a context of its own. */
+TEST_F(uapi_number, other_process)
+{
+	struct ibv_context *ctx;
+	int pid, i, status;
+	struct call c;
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ctx = ibv_open_device(self->dev.ctx->device);
+		if (!ctx)
+			_exit(100);
+		for (i = 0; i < ARRAY_SIZE(methods); i++) {
+			call_init(&c, methods[i], self->mr);
+			c.by_handle = false;
+			c.by_number = true;
+			c.number = self->number;
+			if (call_run(&c, ctx))
+				_exit(1 + i);
+		}
+		_exit(0);
+	}
+	status = rv_reap(pid);
+	EXPECT_EQ(0, status);
+}
+
+RV_HARNESS_MAIN
