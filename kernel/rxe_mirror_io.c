@@ -295,6 +295,7 @@ static int copy_across(struct rxe_mirror_mr *mmr, unsigned long va, void *addr,
 	err = enter_both(mmr, va, n, length, dir == RXE_TO_MR_OBJ, regions);
 	if (err)
 		return err;
+	rxe_race_reach_atomic(RXE_RACE_IO_BOTH);
 	copy_entered(regions[0], va, addr, n, dir);
 	copy_entered(regions[1], va + n, addr + n, length - n, dir);
 	region_leave(regions[1]);

@@ -599,6 +599,42 @@ TEST_F_TIMEOUT(scene, copy_holds_up_install, 120)
 	ASSERT_EQ(0, rv_ends_check(&s->e));
 }
 
+/* --- copies share a region ------------------------------------------------ */
+
+/* While one queue pair's copy is under way, another's come and go. */
+TEST_F_TIMEOUT(scene, copies_together, 120)
+{
+	struct rv_opts opts = { .mtu = 4096, .timeout = 20 };
+	struct scene *s = &self->s;
+	struct rv_buf *a = &s->e.mem_a, *b = &s->e.mem_b;
+	struct ibv_sge out = rv_ends_sge_a(&s->e, 5000, 2000);
+	struct ibv_sge in = rv_ends_sge_a(&s->e, 8000, 2000);
+	struct rv_pair other;
+
+	ASSERT_EQ(0, rv_pair_init(&other, &s->e.dev, &opts));
+	ASSERT_EQ(0, rv_prefetch(s->e.mr_b, b->base, b->len, 1));
+	rv_race_arm("io_entered", 1, 5000);
+	ASSERT_EQ(0, post(s, WRITE));
+	ASSERT_EQ(0, rv_race_wait("io_entered", 1));
+
+	/* into a page of the copy that is held, and far from it */
+	EXPECT_RV(0, rv_write(&other.a, &out, 1,
+			      rv_ends_remote(&s->e, OFF + BYTES)));
+	EXPECT_RV(0, rv_read(&other.a, &in, 1,
+			     rv_ends_remote(&s->e, 12 * RV_PAGE)));
+	EXPECT_EQ(1, rv_race_held("io_entered"))
+		TH_LOG("copies in one region wait for each other");
+	rv_buf_expect(b, OFF + BYTES, rv_buf_shadow(a, 5000), 2000);
+	rv_buf_expect(a, 8000, rv_buf_shadow(b, 12 * RV_PAGE), 2000);
+
+	ASSERT_EQ(0, rv_race_release("io_entered"));
+	EXPECT_RV(0, complete(s, WRITE));
+	effect(s, WRITE);
+	ASSERT_EQ(0, rv_ends_check(&s->e));
+	rv_pair_fini(&other);
+	ASSERT_RV_OK(go_on(s));
+}
+
 /* --- what is written is dirty -------------------------------------------- */
 
 /* An entry that is good for reading is not good for writing. */
@@ -685,55 +721,109 @@ TEST_F_TIMEOUT(scene, keeps_dirty, 120)
 
 /* --- a packet over two regions ------------------------------------------- */
 
+struct two {
+	struct rv_buf buf;	/* two regions, and the pages where they meet */
+	struct ibv_mr *mr;
+	struct rv_remote at;	/* half a packet before they do */
+};
+
+static int two_init(struct two *t, struct rv_dev *dev)
+{
+	int err = rv_buf_alloc_aligned(&t->buf, 2 * RV_HUGE, RV_HUGE);
+
+	if (err)
+		return err;
+	madvise(t->buf.base, t->buf.len, MADV_NOHUGEPAGE);
+	memset(t->buf.base + RV_HUGE - RV_PAGE, 1, 2 * RV_PAGE);
+	rv_buf_expect_byte(&t->buf, RV_HUGE - RV_PAGE, 1, 2 * RV_PAGE);
+	t->mr = rv_reg_all(dev, &t->buf, RV_ACCESS | RV_ODP);
+	if (!t->mr)
+		return -errno;
+	t->at = RV_REMOTE(t->mr, t->buf.base + RV_HUGE - 2048);
+	return 0;
+}
+
+static int two_fini(struct two *t)
+{
+	int err = ibv_dereg_mr(t->mr);
+
+	rv_buf_free(&t->buf);
+	return err;
+}
+
 /* The second region refuses: the first stays as it is. */
 TEST_F_TIMEOUT(scene, all_or_nothing, 120)
 {
 	struct scene *s = &self->s;
-	struct ibv_sge a;
-	struct rv_buf two;
-	struct ibv_mr *mr;
+	struct ibv_sge a = rv_ends_sge_a(&s->e, 0, 4096);
+	struct rv_qp *qp = &s->e.pair.a;
+	uint8_t *second;
+	struct two t;
 	int i;
 
-	ASSERT_EQ(0, rv_buf_alloc_aligned(&two, 2 * RV_HUGE, RV_HUGE));
-	madvise(two.base, two.len, MADV_NOHUGEPAGE);
-	memset(two.base + RV_HUGE - RV_PAGE, 1, 2 * RV_PAGE);
-	rv_buf_expect_byte(&two, RV_HUGE - RV_PAGE, 1, 2 * RV_PAGE);
-	mr = rv_reg_all(&s->e.dev, &two, RV_ACCESS | RV_ODP);
-	ASSERT_NE(NULL, mr);
-	a = rv_ends_sge_a(&s->e, 0, 4096);
+	ASSERT_EQ(0, two_init(&t, &s->e.dev));
+	second = t.buf.base + RV_HUGE;
 
 	for (i = 0; i < 2; i++) {	/* absent, then resident */
-		ASSERT_EQ(0, mprotect(two.base + RV_HUGE, RV_PAGE,
-				      PROT_READ));
-		ASSERT_RV(IBV_WC_REM_ACCESS_ERR,
-			  rv_write(&s->e.pair.a, &a, 1,
-				   RV_REMOTE(mr, two.base + RV_HUGE - 2048)));
-		ASSERT_EQ(0, mprotect(two.base + RV_HUGE, RV_PAGE,
-				      PROT_READ | PROT_WRITE));
-		ASSERT_EQ(0, rv_buf_check(&two));
+		ASSERT_EQ(0, mprotect(second, RV_PAGE, PROT_READ));
+		ASSERT_RV(IBV_WC_REM_ACCESS_ERR, rv_write(qp, &a, 1, t.at));
+		ASSERT_EQ(0, mprotect(second, RV_PAGE, PROT_READ | PROT_WRITE));
+		ASSERT_EQ(0, rv_buf_check(&t.buf));
 		ASSERT_EQ(0, rv_pair_again(&s->e.pair));
 	}
 
 	/* A change of the second while the first is being entered. */
 	rv_race_arm("fault_walked", 1, 10000);
-	ASSERT_EQ(0, rv_post_write(&s->e.pair.a, &a, 1,
-				   RV_REMOTE(mr, two.base + RV_HUGE - 2048)));
+	ASSERT_EQ(0, rv_post_write(qp, &a, 1, t.at));
 	ASSERT_EQ(0, rv_race_wait("fault_walked", 1));
-	ASSERT_EQ(0, mprotect(two.base + RV_HUGE, RV_PAGE, PROT_NONE));
+	ASSERT_EQ(0, mprotect(second, RV_PAGE, PROT_NONE));
 	ASSERT_EQ(0, rv_race_release("fault_walked"));
-	ASSERT_RV(IBV_WC_REM_ACCESS_ERR, rv_wait(&s->e.pair.a));
-	ASSERT_EQ(0, mprotect(two.base + RV_HUGE, RV_PAGE,
-			      PROT_READ | PROT_WRITE));
-	ASSERT_EQ(0, rv_buf_check(&two));
+	ASSERT_RV(IBV_WC_REM_ACCESS_ERR, rv_wait(qp));
+	ASSERT_EQ(0, mprotect(second, RV_PAGE, PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, rv_buf_check(&t.buf));
 
 	ASSERT_EQ(0, rv_pair_again(&s->e.pair));
-	ASSERT_RV_OK(rv_write(&s->e.pair.a, &a, 1,
-			      RV_REMOTE(mr, two.base + RV_HUGE - 2048)));
-	rv_buf_expect(&two, RV_HUGE - 2048, rv_buf_shadow(&s->e.mem_a, 0),
+	ASSERT_RV_OK(rv_write(qp, &a, 1, t.at));
+	rv_buf_expect(&t.buf, RV_HUGE - 2048, rv_buf_shadow(&s->e.mem_a, 0),
 		      4096);
-	ASSERT_EQ(0, rv_buf_check(&two));
-	ASSERT_EQ(0, ibv_dereg_mr(mr));
-	rv_buf_free(&two);
+	ASSERT_EQ(0, rv_buf_check(&t.buf));
+	ASSERT_EQ(0, two_fini(&t));
+}
+
+/* Either region's change waits for the copy. */
+TEST_F_TIMEOUT(scene, both_hold_up_change, 120)
+{
+	struct scene *s = &self->s;
+	struct ibv_sge a = rv_ends_sge_a(&s->e, 0, 4096);
+	struct rv_qp *qp = &s->e.pair.a;
+	struct two t;
+	int i, held = 0;
+
+	ASSERT_EQ(0, two_init(&t, &s->e.dev));
+	for (i = 0; held < 2 && i < 10; i++) {
+		size_t off = RV_HUGE - (held ? RV_PAGE : 0);
+
+		memset(t.buf.base + RV_HUGE - RV_PAGE, 1, 2 * RV_PAGE);
+		ASSERT_EQ(0, rv_prefetch(t.mr, t.buf.base + RV_HUGE - RV_PAGE,
+					 2 * RV_PAGE, 1));
+		rv_race_arm("io_both", 1, HOLD_MS);
+		ASSERT_EQ(0, rv_post_write(qp, &a, 1, t.at));
+		ASSERT_EQ(0, rv_race_wait("io_both", 1));
+		held += rv_race_held("io_both");
+		ASSERT_EQ(0, madvise(t.buf.base + off, RV_PAGE, MADV_DONTNEED));
+		EXPECT_EQ(0, rv_race_held("io_both"))
+			TH_LOG("the change came back before the copy was done");
+		ASSERT_RV_OK(rv_wait(qp));
+		rv_buf_expect(&t.buf, RV_HUGE - 2048,
+			      rv_buf_shadow(&s->e.mem_a, 0), 4096);
+		rv_buf_expect_byte(&t.buf, RV_HUGE - RV_PAGE, 1, 2048);
+		rv_buf_expect_byte(&t.buf, RV_HUGE + 2048, 1, 2048);
+		rv_buf_expect_byte(&t.buf, off, 0, RV_PAGE);
+		ASSERT_EQ(0, rv_buf_check(&t.buf));
+	}
+	EXPECT_EQ(2, held)
+		TH_LOG("always too late");
+	ASSERT_EQ(0, two_fini(&t));
 }
 
 RV_DEBUG_HARNESS_MAIN
