@@ -16,6 +16,8 @@ static const char * const names[RXE_AUDIT_KINDS] = {
 	[RXE_AUDIT_TABLES]	= "tables",
 	[RXE_AUDIT_MRS]		= "mrs",
 	[RXE_AUDIT_ADVISES]	= "advises",
+	[RXE_AUDIT_CHUNKS]	= "chunks",
+	[RXE_AUDIT_BACKINGS]	= "backings",
 };
 
 /**

@@ -15,8 +15,10 @@
 #include "rxe.h"
 #include "rxe_audit.h"
 #include "rxe_hmm.h"
+#include "rxe_migrate.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
+#include "rxe_sysfs.h"
 #include "rxe_uapi.h"
 #include "rxe_hmm_version.h"
 
@@ -76,21 +78,42 @@ void rxe_hmm_exit(void)
 int rxe_hmm_dev_init(struct rxe_dev *rxe)
 {
 	struct rxe_hmm_dev *hmm;
+	int err = -ENOMEM;
 
 	hmm = kzalloc_obj(*hmm);
 	if (!hmm)
-		return -ENOMEM;
+		return err;
 	hmm->rxe = rxe;
+	mutex_init(&hmm->resize_lock);
+	hmm->ce = rxe_ce_create(rxe);
+	if (IS_ERR(hmm->ce)) {
+		err = PTR_ERR(hmm->ce);
+		goto err_hmm;
+	}
+	hmm->dmem = rxe_dmem_create(rxe);
+	if (!hmm->dmem)
+		goto err_ce;
 	rxe->hmm = hmm;
 	if (IS_ENABLED(CONFIG_INFINIBAND_USER_ACCESS))
 		rxe->ib_dev.driver_def = rxe_uapi_defs;
+	rxe_sysfs_init(rxe);
 
 	return 0;
+
+err_ce:
+	rxe_ce_destroy(hmm->ce);
+err_hmm:
+	mutex_destroy(&hmm->resize_lock);
+	kfree(hmm);
+	return err;
 }
 
 /**
  * rxe_hmm_dev_fini - undo rxe_hmm_dev_init(), if it succeeded
  * @rxe: the device, without objects
+ *
+ * Pages of it that processes still have (children that share memory with one
+ * that had MRs) go back to RAM first.
  *
  * Context: may sleep.
  */
@@ -100,6 +123,10 @@ void rxe_hmm_dev_fini(struct rxe_dev *rxe)
 
 	if (!hmm)
 		return;
+	rxe_migrate_evacuate_all(hmm);
+	rxe_dmem_destroy(hmm->dmem);
+	rxe_ce_destroy(hmm->ce);
 	rxe->hmm = NULL;
+	mutex_destroy(&hmm->resize_lock);
 	kfree(hmm);
 }

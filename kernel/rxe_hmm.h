@@ -5,6 +5,8 @@
 #ifndef RXE_HMM_H
 #define RXE_HMM_H
 
+#include <linux/mutex.h>
+
 struct rxe_ce;
 struct rxe_dev;
 struct rxe_dmem;
@@ -14,6 +16,7 @@ struct rxe_dmem;
  * @rxe: the device
  * @dmem: its device-private memory; never NULL, may be of size 0
  * @ce: copies between that memory and RAM
+ * @resize_lock: one at a time changes the memory's size
  *
  * Made before the device is registered, gone after its last object. The
  * pointers don't change in between.
@@ -22,6 +25,7 @@ struct rxe_hmm_dev {
 	struct rxe_dev	*rxe;
 	struct rxe_dmem	*dmem;
 	struct rxe_ce	*ce;
+	struct mutex	resize_lock;	/* changes of the size */
 };
 
 int rxe_hmm_init(void);

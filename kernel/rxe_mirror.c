@@ -32,6 +32,7 @@
 
 #include "rxe.h"
 #include "rxe_audit.h"
+#include "rxe_migrate.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
 #include "rxe_trace.h"
@@ -340,12 +341,17 @@ static struct rxe_mirror *mirror_create(struct rxe_dev *rxe,
 	mirror = kzalloc_obj(*mirror);
 	if (!mirror)
 		return NULL;
+	if (rxe_dmem_user_add(&mirror->user)) {
+		kfree(mirror);
+		return NULL;
+	}
 
 	mmgrab(mm);
 	mirror->mm = mm;
 	mirror->rxe = rxe;
 	refcount_set(&mirror->ref, 1);
 	xa_init(&mirror->windows);
+	mt_init(&mirror->prefer);
 	mutex_init(&mirror->windows_lock);
 	rxe_audit_made(RXE_AUDIT_MIRRORS);
 
@@ -357,12 +363,15 @@ static void mirror_destroy(struct rxe_mirror *mirror)
 	struct rxe_window *window;
 	unsigned long i;
 
+	rxe_migrate_evacuate_mirror(mirror->rxe->hmm, &mirror->user);
+	rxe_dmem_user_del(&mirror->user);
 	xa_for_each(&mirror->windows, i, window)
 		window_destroy(window);
 	xa_destroy(&mirror->windows);
+	mtree_destroy(&mirror->prefer);
 	mutex_destroy(&mirror->windows_lock);
 	mmdrop(mirror->mm);
-	kfree(mirror);
+	kfree_rcu(mirror, rcu);
 	rxe_audit_freed(RXE_AUDIT_MIRRORS);
 }
 
@@ -397,7 +406,8 @@ struct rxe_mirror *rxe_mirror_get(struct rxe_dev *rxe, struct mm_struct *mm)
  * rxe_mirror_put - drop a reference to a mirror
  * @mirror: the mirror
  *
- * The last one removes the notifiers, which waits for invalidations that are
+ * The last one brings the process's pages back from the device's memory,
+ * removes the notifiers, which waits for invalidations that are
  * under way, and frees windows and regions. No data path can be in them: each
  * runs with a reference to an MR, and the MR held the reference dropped here.
  *
@@ -412,6 +422,63 @@ void rxe_mirror_put(struct rxe_mirror *mirror)
 	mutex_unlock(&mirrors_lock);
 
 	mirror_destroy(mirror);
+}
+
+/* Mark what the region has of the device's memory used. */
+static void region_touch(struct rxe_region *region)
+{
+	unsigned long entry;
+	unsigned int i;
+
+	read_lock(&region->lock);
+	for (i = 0; region->nr_valid && i < RXE_REGION_PAGES; i++) {
+		entry = rxe_region_entry(region, i);
+		if (!(entry & RXE_ENTRY_DEVICE))
+			continue;
+		rxe_dmem_touch(rxe_dmem_front(rxe_entry_page(entry)));
+		if (region->huge)
+			break;
+	}
+	read_unlock(&region->lock);
+}
+
+static void window_touch(struct rxe_window *window)
+{
+	struct rxe_region *region;
+	unsigned int i;
+
+	for (i = 0; i < RXE_WINDOW_REGIONS; i++) {
+		/* pairs with the store in rxe_mirror_make_region() */
+		region = smp_load_acquire(&window->regions[i]);
+		if (!region || !READ_ONCE(region->accessed))
+			continue;
+		WRITE_ONCE(region->accessed, false);
+		region_touch(region);
+	}
+}
+
+/**
+ * rxe_mirror_touch_accessed - tell device memory what the NIC used
+ * @rxe: the device
+ *
+ * Accesses leave a mark in the region. Before something is evicted, the marks
+ * are collected, so that what the NIC uses is the last to go.
+ *
+ * Context: may sleep.
+ */
+void rxe_mirror_touch_accessed(struct rxe_dev *rxe)
+{
+	struct rxe_mirror *mirror;
+	struct rxe_window *window;
+	unsigned long i;
+	int bucket;
+
+	mutex_lock(&mirrors_lock);
+	hash_for_each(mirrors, bucket, mirror, node)
+		if (mirror->rxe == rxe)
+			xa_for_each(&mirror->windows, i, window)
+				window_touch(window);
+	mutex_unlock(&mirrors_lock);
 }
 
 /**

@@ -27,6 +27,7 @@
 #define RXE_MIRROR_H
 
 #include <linux/bits.h>
+#include <linux/maple_tree.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
@@ -36,6 +37,7 @@
 #include <linux/xarray.h>
 #include <rdma/ib_umem.h>
 
+#include "rxe_dmem.h"
 #include "rxe_hmm.h"
 
 struct ib_mr;
@@ -55,6 +57,10 @@ struct sk_buff;
  * An entry maps one page, or the whole region if it is region->huge: the page
  * frame number, shifted, and these flags. An entry of 0 maps nothing.
  *
+ * DEVICE says that the page is device memory; the frame is that of its backing,
+ * so the data path doesn't care. Such an entry is DIRTY from the start, since
+ * the folio that the flag speaks of isn't the one behind the frame.
+ *
  * DIRTY says that the folio was marked dirty after the entry was installed.
  * Whoever cleans a folio makes its ptes read-only or removes them first, which
  * invalidates the entry, so DIRTY can't outlive the folio's own flag.
@@ -64,6 +70,7 @@ enum rxe_entry_flags {
 	RXE_ENTRY_WRITE		= BIT(1),
 	RXE_ENTRY_DIRTY_BIT	= 2,
 	RXE_ENTRY_DIRTY		= BIT(RXE_ENTRY_DIRTY_BIT),
+	RXE_ENTRY_DEVICE	= BIT(3),
 	RXE_ENTRY_PFN_SHIFT	= 8,
 };
 
@@ -75,11 +82,12 @@ enum rxe_entry_flags {
  * @nr_valid: how many pages are mapped
  * @ra_next: page index at which a sequential stream would miss next
  * @ra_pages: how far the last fault of that stream reached
+ * @accessed: the NIC was here since rxe_mirror_touch_accessed() looked
  * @nr_invalidated: pages that invalidations have taken away, ever
  *
  * All but @lock is written under @lock held for write, except that readers
- * set %RXE_ENTRY_DIRTY with an atomic operation. @ra_next and @ra_pages are
- * hints: they are also read without the lock.
+ * set %RXE_ENTRY_DIRTY with an atomic operation, and @accessed. @ra_next,
+ * @ra_pages and @accessed are hints: they are also read without the lock.
  */
 struct rxe_region {
 	rwlock_t		lock;
@@ -88,6 +96,7 @@ struct rxe_region {
 	unsigned int		nr_valid;
 	unsigned short		ra_next;
 	unsigned short		ra_pages;
+	bool			accessed;
 	u64			nr_invalidated;
 };
 
@@ -117,6 +126,9 @@ struct rxe_window {
  * @ref: one for each MR
  * @windows: struct rxe_window by address >> RXE_WINDOW_SHIFT
  * @windows_lock: serialises the making of windows and regions
+ * @prefer: where pages are wanted, by page number (rxe_migrate_prefer.c)
+ * @user: what the process has of the device's memory
+ * @rcu: frees it after those who look @user up
  */
 struct rxe_mirror {
 	struct rxe_dev		*rxe;
@@ -125,6 +137,9 @@ struct rxe_mirror {
 	refcount_t		ref;
 	struct xarray		windows;
 	struct mutex		windows_lock;	/* makes windows, regions */
+	struct maple_tree	prefer;
+	struct rxe_dmem_user	user;
+	struct rcu_head		rcu;
 };
 
 /**
@@ -137,6 +152,8 @@ struct rxe_mirror {
  * @nr_faults_handled: faults through this MR
  * @nr_prefetched: pages mapped by ibv_advise_mr()
  * @base_invalidated: invalidated pages of the MR's range before it existed
+ * @user: what came to the device's memory through this MR
+ * @rcu: frees it after those who look @user up
  */
 struct rxe_mirror_mr {
 	struct ib_umem		umem;
@@ -146,6 +163,8 @@ struct rxe_mirror_mr {
 	atomic64_t		nr_faults_handled;
 	atomic64_t		nr_prefetched;
 	u64			base_invalidated;
+	struct rxe_dmem_user	user;
+	struct rcu_head		rcu;
 };
 
 /* The on-demand MR whose umem this is; is_odp_mr() said that it is one. */
@@ -159,6 +178,7 @@ enum rxe_fault_flags {
 	RXE_FAULT_WRITE		= BIT(0),	/* for writing */
 	RXE_FAULT_SNAPSHOT	= BIT(1),	/* take what is present, fault nothing */
 	RXE_FAULT_PREFETCH	= BIT(2),	/* asked for by ibv_advise_mr() */
+	RXE_FAULT_MIGRATED	= BIT(3),	/* to see new places, not counted */
 };
 
 /* One deadline for all the retries of one access. */
@@ -187,6 +207,18 @@ static inline unsigned long rxe_entry(unsigned long pfn, bool write)
 {
 	return pfn << RXE_ENTRY_PFN_SHIFT | RXE_ENTRY_VALID |
 	       (write ? RXE_ENTRY_WRITE : 0);
+}
+
+/* The entry of a page as hmm_range_fault() reports it. */
+static inline unsigned long rxe_entry_of(unsigned long pfn, bool write)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	if (likely(!is_device_private_page(page)))
+		return rxe_entry(pfn, write);
+
+	return rxe_entry(page_to_pfn(rxe_dmem_backing(page)), write) |
+	       RXE_ENTRY_DEVICE | (write ? RXE_ENTRY_DIRTY : 0);
 }
 
 static inline struct page *rxe_entry_page(unsigned long entry)
@@ -227,6 +259,7 @@ struct rxe_region *rxe_mirror_make_region(struct rxe_window *window,
 					  unsigned long va);
 u64 rxe_mirror_count_invalidated(struct rxe_mirror *mirror,
 				 unsigned long start, unsigned long last);
+void rxe_mirror_touch_accessed(struct rxe_dev *rxe);
 void rxe_mirror_prime_lockdep(void);
 
 /* rxe_mirror_fault.c */

@@ -26,6 +26,7 @@
 
 #include "rxe.h"
 #include "rxe_audit.h"
+#include "rxe_migrate.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
 #include "rxe_trace.h"
@@ -147,6 +148,18 @@ static bool covers_region(unsigned long pfn)
 	       hmm_pfn_to_map_order(pfn) >= RXE_REGION_ORDER;
 }
 
+/* Does one run of memory cover the region, so that one entry does? */
+static bool is_huge(unsigned long pfn)
+{
+	struct page *page;
+
+	if (!covers_region(pfn))
+		return false;
+	page = hmm_pfn_to_page(pfn);
+
+	return !is_device_private_page(page) || rxe_dmem_is_block(page);
+}
+
 /* Walk the CPU page tables for [first, end), faulting if @req says so. */
 static int walk(struct fault *f, unsigned int first, unsigned int end,
 		unsigned long req, unsigned long seq)
@@ -162,6 +175,29 @@ static int walk(struct fault *f, unsigned int first, unsigned int end,
 	};
 
 	return hmm_range_fault(&range);
+}
+
+/*
+ * hmm_range_fault() reports a page of ours as it is, also if it may not be
+ * written and that was asked for: it is shared after fork(), or was protected
+ * for a while. As for the CPU, such a page comes to RAM first.
+ */
+static int break_device_cow(struct fault *f)
+{
+	struct mm_struct *mm = f->mmr->mirror->mm;
+	unsigned int i;
+	int err;
+
+	for (i = f->first; i <= f->last; i++) {
+		if (*pfn_of(f, i) & HMM_PFN_WRITE)
+			continue;
+		err = fixup_user_fault(mm, f->base + ((unsigned long)i << PAGE_SHIFT),
+				       FAULT_FLAG_WRITE | FAULT_FLAG_REMOTE,
+				       NULL);
+		return err ? err : -EBUSY;
+	}
+
+	return 0;
 }
 
 /*
@@ -184,6 +220,8 @@ static int walk_all(struct fault *f, unsigned long seq)
 	mmap_read_lock(mm);
 	if (!(f->flags & RXE_FAULT_SNAPSHOT)) {
 		err = walk(f, f->first, f->end, req, seq);
+		if (!err && f->flags & RXE_FAULT_WRITE)
+			err = break_device_cow(f);
 		if (err || covers_region(*pfn_of(f, f->first)))
 			goto out;
 	}
@@ -206,7 +244,8 @@ static unsigned int install_huge(struct fault *f)
 	unsigned int n = RXE_REGION_PAGES - region->nr_valid;
 	unsigned long entry;
 
-	entry = rxe_entry((pfn & ~HMM_PFN_FLAGS) - f->first, pfn & HMM_PFN_WRITE);
+	entry = rxe_entry_of((pfn & ~HMM_PFN_FLAGS) - f->first,
+			     pfn & HMM_PFN_WRITE);
 	if (region->huge && !((entry ^ region->huge) & ~RXE_ENTRY_DIRTY))
 		return 0;
 	if (region->huge)
@@ -238,7 +277,7 @@ static unsigned int install_pages(struct fault *f)
 		pfn = *pfn_of(f, i);
 		if (!(pfn & HMM_PFN_VALID) || pfn & HMM_PFN_ERROR)
 			continue;
-		entry = rxe_entry(pfn & ~HMM_PFN_FLAGS, pfn & HMM_PFN_WRITE);
+		entry = rxe_entry_of(pfn & ~HMM_PFN_FLAGS, pfn & HMM_PFN_WRITE);
 		old = region->table[i];
 		if (!((entry ^ old) & ~RXE_ENTRY_DIRTY))
 			continue;
@@ -272,7 +311,7 @@ static unsigned int install(struct fault *f)
 	lockdep_assert_held(&f->window->lock);
 
 	write_lock(&f->region->lock);
-	if (covers_region(*pfn_of(f, f->first)))
+	if (is_huge(*pfn_of(f, f->first)))
 		n = install_huge(f);
 	else
 		n = install_pages(f);
@@ -297,7 +336,7 @@ static int try_fault(struct fault *f)
 	rxe_race_reach(RXE_RACE_FAULT_WALKED);
 
 	if (!f->table && !READ_ONCE(f->region->table) &&
-	    !covers_region(*pfn_of(f, f->first))) {
+	    !is_huge(*pfn_of(f, f->first))) {
 		f->table = kcalloc(RXE_REGION_PAGES, sizeof(*f->table),
 				   GFP_KERNEL | __GFP_NOWARN);
 		if (!f->table)
@@ -342,6 +381,8 @@ static void count_fault(struct rxe_mirror_mr *mmr, unsigned int flags, int pages
 {
 	atomic64_t *device = mmr->mirror->rxe->stats_counters;
 
+	if (flags & RXE_FAULT_MIGRATED)
+		return;
 	if (flags & RXE_FAULT_PREFETCH) {
 		atomic64_add(pages, &mmr->nr_prefetched);
 		atomic64_add(pages, &device[RXE_CNT_PAGE_PREFETCH]);
@@ -373,6 +414,8 @@ static int fault_mapped(struct rxe_mirror_mr *mmr, unsigned long va,
 	f.region = rxe_mirror_make_region(f.window, va);
 	if (!f.region)
 		return -ENOMEM;
+	if (!(flags & RXE_FAULT_SNAPSHOT))
+		rxe_migrate_first_touch(mmr, va);
 
 	plan(&f);
 	f.pfns = kmalloc_array(f.around_last - f.around_first + 1,

@@ -97,8 +97,11 @@ static struct rxe_region *region_try_enter(struct rxe_mirror *mirror,
 	if (unlikely(!region))
 		return NULL;
 	read_lock(&region->lock);
-	if (likely(region_allows_range(region, va, length, write)))
+	if (likely(region_allows_range(region, va, length, write))) {
+		if (!READ_ONCE(region->accessed))
+			WRITE_ONCE(region->accessed, true);
 		return region;
+	}
 	read_unlock(&region->lock);
 
 	return NULL;

@@ -64,10 +64,13 @@ int rxe_odp_mr_init_user(struct rxe_dev *rxe, u64 start, u64 length, u64 iova,
 	mmr = kzalloc_obj(*mmr);
 	if (!mmr)
 		return -ENOMEM;
+	err = rxe_dmem_user_add(&mmr->user);
+	if (err)
+		goto err_mmr;
 	mmr->mirror = rxe_mirror_get(rxe, current->mm);
 	if (!mmr->mirror) {
-		kfree(mmr);
-		return -ENOMEM;
+		err = -ENOMEM;
+		goto err_user;
 	}
 
 	mmr->umem.ibdev = &rxe->ib_dev;
@@ -89,6 +92,12 @@ int rxe_odp_mr_init_user(struct rxe_dev *rxe, u64 start, u64 length, u64 iova,
 	rxe_audit_made(RXE_AUDIT_MRS);
 
 	return 0;
+
+err_user:
+	rxe_dmem_user_del(&mmr->user);
+err_mmr:
+	kfree_rcu(mmr, rcu);
+	return err;
 }
 
 /**
@@ -118,7 +127,8 @@ void rxe_mirror_mr_fini(struct rxe_mr *mr)
 
 	mr->umem = NULL;
 	rxe_mirror_put(mmr->mirror);
-	kfree(mmr);
+	rxe_dmem_user_del(&mmr->user);
+	kfree_rcu(mmr, rcu);
 	rxe_audit_freed(RXE_AUDIT_MRS);
 }
 

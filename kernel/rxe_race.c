@@ -37,6 +37,8 @@ static struct point {
 	[RXE_RACE_INVALIDATE_SEQ] = { "invalidate_seq", .limit_ms = LIMIT_MS },
 	[RXE_RACE_IO_ENTERED]	  = { "io_entered", .limit_ms = LIMIT_MS },
 	[RXE_RACE_IO_BOTH]	  = { "io_both", .limit_ms = LIMIT_MS },
+	[RXE_RACE_MIGRATE_SETUP]  = { "migrate_setup", .limit_ms = LIMIT_MS },
+	[RXE_RACE_MIGRATE_COPIED] = { "migrate_copied", .limit_ms = LIMIT_MS },
 };
 
 static bool arrive(struct point *point)

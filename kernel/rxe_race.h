@@ -20,6 +20,8 @@ enum rxe_race_point {
 	RXE_RACE_INVALIDATE_SEQ,	/* sequence set, entries not yet cleared */
 	RXE_RACE_IO_ENTERED,		/* entries checked, nothing copied */
 	RXE_RACE_IO_BOTH,		/* the same, of two regions at once */
+	RXE_RACE_MIGRATE_SETUP,		/* pages unmapped, nothing copied */
+	RXE_RACE_MIGRATE_COPIED,	/* all copied, nothing mapped */
 	RXE_RACE_POINTS
 };
 

@@ -11,13 +11,21 @@
 #include <linux/mmu_notifier.h>
 #include <linux/tracepoint.h>
 
+#include "rxe_migrate.h"
 #include "rxe_mirror.h"
+#include "rxe.h"
 
 #define show_fault_flags(flags)					\
 	__print_flags(flags, "|",				\
 		      { RXE_FAULT_WRITE, "WRITE" },		\
 		      { RXE_FAULT_SNAPSHOT, "SNAPSHOT" },	\
-		      { RXE_FAULT_PREFETCH, "PREFETCH" })
+		      { RXE_FAULT_PREFETCH, "PREFETCH" },	\
+		      { RXE_FAULT_MIGRATED, "MIGRATED" })
+
+#define show_place(place)					\
+	__print_symbolic(place,					\
+		{ RXE_PLACE_SYSTEM, "system" },			\
+		{ RXE_PLACE_DEVICE, "device" })
 
 #define show_notify_event(event)				\
 	__print_symbolic(event,					\
@@ -33,6 +41,9 @@
 TRACE_DEFINE_ENUM(RXE_FAULT_WRITE);
 TRACE_DEFINE_ENUM(RXE_FAULT_SNAPSHOT);
 TRACE_DEFINE_ENUM(RXE_FAULT_PREFETCH);
+TRACE_DEFINE_ENUM(RXE_FAULT_MIGRATED);
+TRACE_DEFINE_ENUM(RXE_PLACE_SYSTEM);
+TRACE_DEFINE_ENUM(RXE_PLACE_DEVICE);
 TRACE_DEFINE_ENUM(MMU_NOTIFY_UNMAP);
 TRACE_DEFINE_ENUM(MMU_NOTIFY_CLEAR);
 TRACE_DEFINE_ENUM(MMU_NOTIFY_PROTECTION_VMA);
@@ -87,6 +98,72 @@ TRACE_EVENT(rxe_mirror_invalidate,
 	TP_printk("mirror=%p start=%#lx last=%#lx event=%s pages=%llu",
 		  __entry->mirror, __entry->start, __entry->last,
 		  show_notify_event(__entry->event), __entry->pages)
+);
+
+/* promote and demote: pages moved, microseconds for all of the range */
+TRACE_EVENT(rxe_migrate_range,
+	TP_PROTO(const struct rxe_mirror *mirror, unsigned long va,
+		 unsigned long length, int to, u64 pages, s64 us),
+	TP_ARGS(mirror, va, length, to, pages, us),
+	TP_STRUCT__entry(
+		__field(const void *, mirror)
+		__field(unsigned long, va)
+		__field(unsigned long, length)
+		__field(int, to)
+		__field(u64, pages)
+		__field(s64, us)
+	),
+	TP_fast_assign(
+		__entry->mirror = mirror;
+		__entry->va = va;
+		__entry->length = length;
+		__entry->to = to;
+		__entry->pages = pages;
+		__entry->us = us;
+	),
+	TP_printk("mirror=%p va=%#lx length=%lu to=%s pages=%llu us=%lld",
+		  __entry->mirror, __entry->va, __entry->length,
+		  show_place(__entry->to), __entry->pages, __entry->us)
+);
+
+TRACE_EVENT(rxe_migrate_evict,
+	TP_PROTO(const struct rxe_dev *rxe, unsigned int tried,
+		 unsigned int pages, s64 us),
+	TP_ARGS(rxe, tried, pages, us),
+	TP_STRUCT__entry(
+		__string(dev, rxe->ib_dev.name)
+		__field(unsigned int, tried)
+		__field(unsigned int, pages)
+		__field(s64, us)
+	),
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->tried = tried;
+		__entry->pages = pages;
+		__entry->us = us;
+	),
+	TP_printk("dev=%s tried=%u pages=%u us=%lld", __get_str(dev),
+		  __entry->tried, __entry->pages, __entry->us)
+);
+
+TRACE_EVENT(rxe_migrate_cpu_fault,
+	TP_PROTO(const struct rxe_dev *rxe, unsigned long va,
+		 unsigned int pages, s64 us),
+	TP_ARGS(rxe, va, pages, us),
+	TP_STRUCT__entry(
+		__string(dev, rxe->ib_dev.name)
+		__field(unsigned long, va)
+		__field(unsigned int, pages)
+		__field(s64, us)
+	),
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->va = va;
+		__entry->pages = pages;
+		__entry->us = us;
+	),
+	TP_printk("dev=%s va=%#lx pages=%u us=%lld", __get_str(dev),
+		  __entry->va, __entry->pages, __entry->us)
 );
 
 #endif /* RXE_TRACE_H */

@@ -27,7 +27,7 @@
 #include "rxe.h"
 #include "rxe_hmm.h"
 #include "rxe_loc.h"
-#include "rxe_migrate_none.h"
+#include "rxe_migrate.h"
 #include "rxe_mirror.h"
 #include "rxe_uapi.h"
 
@@ -56,7 +56,6 @@ SAME(SKIP_LOCKED);
 SAME(SKIP_FULL);
 SAME(SKIP_NOMEM);
 SAME(SKIP_ABSENT);
-SAME(SKIP_FOREIGN);
 SAME(SKIP_BUSY);
 SAME(PAGE_PRESENT);
 SAME(PAGE_DEVICE);

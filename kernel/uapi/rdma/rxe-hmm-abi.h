@@ -136,7 +136,6 @@ enum rxe_hmm_skip {
 	RXE_HMM_SKIP_FULL,	/* no device memory is left */
 	RXE_HMM_SKIP_NOMEM,	/* no memory for the work itself, or in RAM */
 	RXE_HMM_SKIP_ABSENT,	/* nothing is mapped there, or it is swapped out */
-	RXE_HMM_SKIP_FOREIGN,	/* it is in the memory of another device */
 	RXE_HMM_SKIP_BUSY,	/* it was changing */
 };
 

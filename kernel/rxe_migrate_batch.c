@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A batch: the part that all migrations have in common.
+ *
+ * The kernel's part of a migration is setup (the pages leave the page tables
+ * and can't change any more), pages (the new page takes the place of the old
+ * one) and finalize (the page tables get what is there now). In between, this
+ * gives each page a destination and has all of them copied in one go:
+ *
+ *	setup				pages are unmapped and locked
+ *	rxe_batch_to_device()/system()	a destination for each that is to move
+ *	rxe_batch_copy()		all bytes are there when this returns
+ *	pages				some may still not move
+ *	rxe_batch_moved()		which did
+ *	finalize			mapped and unlocked, old pages freed
+ *
+ * Setup is always followed by finalize. A page without a destination stays
+ * where it is.
+ */
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+
+#include "rxe.h"
+#include "rxe_dmem.h"
+#include "rxe_migrate.h"
+
+/**
+ * rxe_batch_create - memory for a migration
+ * @hmm: the device
+ *
+ * Context: may sleep.
+ * Return: the batch or NULL.
+ */
+struct rxe_batch *rxe_batch_create(struct rxe_hmm_dev *hmm)
+{
+	struct rxe_batch *batch;
+
+	batch = kvmalloc_obj(*batch, GFP_KERNEL | __GFP_NOWARN);
+	if (!batch)
+		return NULL;
+	batch->hmm = hmm;
+	batch->nr_copies = 0;
+	batch->nr_pages = 0;
+
+	return batch;
+}
+
+/**
+ * rxe_batch_destroy - undo rxe_batch_create()
+ * @batch: the batch
+ *
+ * Context: may sleep.
+ */
+void rxe_batch_destroy(struct rxe_batch *batch)
+{
+	kvfree(batch);
+}
+
+static void add_copy(struct rxe_batch *batch, struct page *dst,
+		     struct page *src, unsigned int pages)
+{
+	batch->copies[batch->nr_copies++] = (struct rxe_ce_copy) {
+		.dst = dst,
+		.src = src,
+		.nr_pages = pages,
+	};
+}
+
+/* The entry covers 2 MiB? */
+static unsigned int entry_order(const struct rxe_batch *batch, unsigned int i)
+{
+	return batch->src[i] & MIGRATE_PFN_COMPOUND ? RXE_DMEM_BLOCK_ORDER : 0;
+}
+
+/* A destination that setup has not seen, for all pages of entry @i or none. */
+static void drop_pages(struct rxe_batch *batch, unsigned int i, unsigned int n)
+{
+	while (n--) {
+		struct page *page = migrate_pfn_to_page(batch->dst[i + n]);
+
+		batch->dst[i + n] = 0;
+		unlock_page(page);
+		put_page(page);
+	}
+}
+
+static struct page *nth_source(const struct rxe_batch *batch, unsigned int i,
+			       unsigned int n)
+{
+	struct page *page = migrate_pfn_to_page(batch->src[i]);
+
+	return page ? page + n : NULL;
+}
+
+static void copy_to_device(struct rxe_batch *batch, struct page *dst,
+			   struct page *src, unsigned int pages)
+{
+	unsigned int i;
+
+	if (pages == 1 || rxe_dmem_is_block(dst)) {
+		add_copy(batch, rxe_dmem_backing(dst), src, pages);
+		return;
+	}
+	for (i = 0; i < pages; i++)
+		add_copy(batch, rxe_dmem_backing(dst + i), src ? src + i : NULL, 1);
+}
+
+static void copy_to_system(struct rxe_batch *batch, struct page *dst,
+			   struct page *src, unsigned int pages)
+{
+	unsigned int i;
+
+	if (pages == 1 || rxe_dmem_is_block(src)) {
+		add_copy(batch, dst, rxe_dmem_backing(src), pages);
+		return;
+	}
+	for (i = 0; i < pages; i++)
+		add_copy(batch, dst + i, rxe_dmem_backing(src + i), 1);
+}
+
+/**
+ * rxe_batch_to_device - give an entry a destination in device memory
+ * @batch: the batch, after setup
+ * @i: the entry: one page, or 2 MiB; a hole is to become zeroes
+ *
+ * Context: process; pages are locked, so this doesn't wait for memory.
+ * Return: how many pages have one now: all of the entry, or 0 if the device is
+ * full.
+ */
+unsigned int rxe_batch_to_device(struct rxe_batch *batch, unsigned int i)
+{
+	struct rxe_dmem *dmem = batch->hmm->dmem;
+	unsigned int order = entry_order(batch, i);
+	unsigned int nr_copies = batch->nr_copies;
+	struct page *page;
+	unsigned int n;
+
+	if (order) {
+		page = rxe_dmem_alloc(dmem, order);
+		if (page) {
+			batch->dst[i] = migrate_pfn(page_to_pfn(page)) |
+					MIGRATE_PFN_COMPOUND;
+			copy_to_device(batch, page, nth_source(batch, i, 0),
+				       1U << order);
+			return 1U << order;
+		}
+	}
+
+	for (n = 0; n < 1U << order; n++) {
+		page = rxe_dmem_alloc(dmem, 0);
+		if (!page) {
+			drop_pages(batch, i, n);
+			batch->nr_copies = nr_copies;
+			return 0;
+		}
+		batch->dst[i + n] = migrate_pfn(page_to_pfn(page));
+		copy_to_device(batch, page, nth_source(batch, i, n), 1);
+	}
+
+	return n;
+}
+
+static struct page *alloc_system(unsigned int order, struct vm_area_struct *vma,
+				 unsigned long va)
+{
+	struct folio *folio;
+	gfp_t gfp;
+
+	if (order)
+		gfp = GFP_TRANSHUGE | __GFP_NOWARN |
+		      (vma ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
+	else
+		gfp = GFP_HIGHUSER_MOVABLE;
+
+	folio = vma ? vma_alloc_folio(gfp, order, vma, va) :
+		      folio_alloc(gfp, order);
+	if (!folio)
+		return NULL;
+	folio_lock(folio);
+
+	return folio_page(folio, 0);
+}
+
+/**
+ * rxe_batch_to_system - give an entry a destination in RAM
+ * @batch: the batch, after setup
+ * @i: the entry: a page of device memory, or a folio of 2 MiB
+ * @vma: where it is mapped, or NULL if that isn't known; then a folio can't be
+ *	split, and moves as one or not at all
+ * @va: the entry's address in @vma
+ *
+ * Context: may sleep.
+ * Return: how many pages have one now: all of the entry, or 0 if there is no
+ * memory.
+ */
+unsigned int rxe_batch_to_system(struct rxe_batch *batch, unsigned int i,
+				 struct vm_area_struct *vma, unsigned long va)
+{
+	unsigned int order = entry_order(batch, i);
+	unsigned int nr_copies = batch->nr_copies;
+	struct page *page;
+	unsigned int n;
+
+	if (order) {
+		page = alloc_system(order, vma, va);
+		if (page) {
+			batch->dst[i] = migrate_pfn(page_to_pfn(page)) |
+					MIGRATE_PFN_COMPOUND;
+			copy_to_system(batch, page, nth_source(batch, i, 0),
+				       1U << order);
+			return 1U << order;
+		}
+		if (!vma)
+			return 0;
+	}
+
+	for (n = 0; n < 1U << order; n++) {
+		page = alloc_system(0, vma, va + n * PAGE_SIZE);
+		if (!page) {
+			drop_pages(batch, i, n);
+			batch->nr_copies = nr_copies;
+			return 0;
+		}
+		batch->dst[i + n] = migrate_pfn(page_to_pfn(page));
+		copy_to_system(batch, page, nth_source(batch, i, n), 1);
+	}
+
+	return n;
+}
+
+/**
+ * rxe_batch_copy - copy all that has a destination
+ * @batch: the batch
+ *
+ * Context: may sleep.
+ */
+void rxe_batch_copy(struct rxe_batch *batch)
+{
+	if (batch->nr_copies)
+		rxe_ce_run(batch->hmm->ce, batch->copies, batch->nr_copies);
+	batch->nr_copies = 0;
+}
+
+/**
+ * rxe_batch_moved - did an entry move?
+ * @batch: the batch, between pages and finalize
+ * @i: the entry
+ *
+ * Context: any.
+ * Return: how many pages moved from this entry on, 0 if this one did not.
+ */
+unsigned int rxe_batch_moved(struct rxe_batch *batch, unsigned int i)
+{
+	if (!(batch->src[i] & MIGRATE_PFN_MIGRATE) ||
+	    !(batch->dst[i] & MIGRATE_PFN_VALID))
+		return 0;
+
+	return batch->dst[i] & MIGRATE_PFN_COMPOUND ? RXE_BATCH_PAGES : 1;
+}
+
+/**
+ * rxe_batch_left - count what moves from the device to RAM
+ * @batch: the batch, between pages and finalize
+ * @how: the reason
+ *
+ * Context: any.
+ * Return: how many pages.
+ */
+unsigned int rxe_batch_left(struct rxe_batch *batch, enum rxe_dmem_move how)
+{
+	unsigned int i, n, moved = 0;
+
+	for (i = 0; i < batch->nr_pages; i += max(n, 1U)) {
+		n = rxe_batch_moved(batch, i);
+		if (!n)
+			continue;
+		rxe_dmem_count(migrate_pfn_to_page(batch->src[i]), n, how);
+		moved += n;
+	}
+
+	return moved;
+}
