@@ -237,6 +237,21 @@ out:
 	return err;
 }
 
+/*
+ * The frame of the region's page @i. For a mapping of the whole region, don't
+ * believe the offset: where a walk begins within one of device-private memory,
+ * hmm_range_fault() of Linux 7.2 counts from the mapping's first frame.
+ */
+static unsigned long frame_of(unsigned long pfn, unsigned int i)
+{
+	unsigned long frame = pfn & ~HMM_PFN_FLAGS;
+
+	if (covers_region(pfn))
+		frame = round_down(frame, RXE_REGION_PAGES) + i;
+
+	return frame;
+}
+
 static unsigned int install_huge(struct fault *f)
 {
 	unsigned long pfn = *pfn_of(f, f->first);
@@ -244,8 +259,7 @@ static unsigned int install_huge(struct fault *f)
 	unsigned int n = RXE_REGION_PAGES - region->nr_valid;
 	unsigned long entry;
 
-	entry = rxe_entry_of((pfn & ~HMM_PFN_FLAGS) - f->first,
-			     pfn & HMM_PFN_WRITE);
+	entry = rxe_entry_of(frame_of(pfn, 0), pfn & HMM_PFN_WRITE);
 	if (region->huge && !((entry ^ region->huge) & ~RXE_ENTRY_DIRTY))
 		return 0;
 	if (region->huge)
@@ -277,7 +291,7 @@ static unsigned int install_pages(struct fault *f)
 		pfn = *pfn_of(f, i);
 		if (!(pfn & HMM_PFN_VALID) || pfn & HMM_PFN_ERROR)
 			continue;
-		entry = rxe_entry_of(pfn & ~HMM_PFN_FLAGS, pfn & HMM_PFN_WRITE);
+		entry = rxe_entry_of(frame_of(pfn, i), pfn & HMM_PFN_WRITE);
 		old = region->table[i];
 		if (!((entry ^ old) & ~RXE_ENTRY_DIRTY))
 			continue;
