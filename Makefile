@@ -34,12 +34,13 @@ shell:
 	@tests/vm/run $(if $(STOCK),--stock) --shell
 
 #:
-#:   make modules      build rdma_rxe.ko for the prepared kernel line and print
-#:                     its path
+#:   make modules      build rdma_rxe.ko and dmasim.ko for the prepared kernel
+#:                     line and print the path of the first
 #:   make modules KDIR=/lib/modules/$(uname -r)/build
-#:                     build it on this machine for a kernel of its own;
+#:                     build them on this machine for a kernel of its own;
 #:                     RXE_SRC=... names the kernel's source
-#:   make install      build it for the running kernel (or KDIR=...) and install it
+#:   make install      build them for the running kernel (or KDIR=...) and
+#:                     install them
 modules:
 	@rxe-patches/build $(if $(KDIR),'$(KDIR)' '$(RXE_SRC)')
 
