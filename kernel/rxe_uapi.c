@@ -365,7 +365,7 @@ static int alloc_states(struct call *call, struct query *query)
 	err = get_mr(call);
 	if (err)
 		return err;
-	query->resp.address = call->start;
+	query->resp.address = call->mmr->umem.address + call->range.offset;
 	query->keep = uverbs_attr_is_valid(call->attrs, RXE_HMM_ATTR_MR_STATES);
 	if (query->keep)
 		pages = (call->end - call->start) >> PAGE_SHIFT;

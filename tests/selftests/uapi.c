@@ -26,27 +26,58 @@ FIXTURE(uapi)
 	struct rv_dev dev;
 	struct rv_buf buf;
 	struct ibv_mr *mr;
-	bool off;			/* there is no device memory */
+	int64_t old;			/* memory on the device */
 };
+
+FIXTURE_VARIANT(uapi)
+{
+	uint64_t memory;		/* bytes on the device */
+};
+
+FIXTURE_VARIANT_ADD(uapi, off)
+{
+	.memory = 0,
+};
+
+FIXTURE_VARIANT_ADD(uapi, on)
+{
+	.memory = 64 << 20,
+};
+
+static const char *size_file(struct rv_dev *dev)
+{
+	static char path[160];
+
+	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/hmm/memory_size",
+		 dev->name);
+	return path;
+}
 
 FIXTURE_SETUP(uapi)
 {
 	struct rxe_hmm_caps caps;
 
 	ASSERT_EQ(0, rv_dev_open(&self->dev, NULL));
+	if (geteuid())
+		SKIP(return, "not root");
+	self->old = rv_get(size_file(&self->dev), NULL);
+	ASSERT_LE(0, self->old);
+	ASSERT_EQ(0, rv_put(size_file(&self->dev), "%lu\n", variant->memory));
 	ASSERT_EQ(0, rv_buf_alloc(&self->buf, LEN));
 	madvise(self->buf.map, self->buf.map_len, MADV_NOHUGEPAGE);
 	rv_buf_fill(&self->buf);
 	self->mr = rv_reg_all(&self->dev, &self->buf, RV_ACCESS | RV_ODP);
 	ASSERT_NE(NULL, self->mr);
 	ASSERT_EQ(0, rv_hmm_caps(self->dev.ctx, &caps));
-	self->off = !caps.memory_size;
+	ASSERT_EQ(variant->memory, caps.memory_size);
 }
 
 FIXTURE_TEARDOWN(uapi)
 {
 	EXPECT_EQ(0, rv_buf_check(&self->buf));
 	EXPECT_EQ(0, ibv_dereg_mr(self->mr));
+	if (!geteuid())
+		EXPECT_EQ(0, rv_put(size_file(&self->dev), "%ld\n", self->old));
 	rv_buf_free(&self->buf);
 	rv_dev_close(&self->dev);
 }
@@ -220,7 +251,7 @@ TEST_F(uapi, region_within_pages)
 	EXPECT_CALLS(0, mr, (void)_c);
 	ASSERT_EQ(0, rv_hmm_query(mr, 0, len, NULL, 0, &resp));
 	EXPECT_EQ(4, resp.pages);
-	EXPECT_EQ((uintptr_t)self->buf.base, resp.address);
+	EXPECT_EQ((uintptr_t)self->buf.base + 100, resp.address);
 	ASSERT_EQ(0, rv_hmm_query(mr, first, RV_PAGE, NULL, 0, &resp));
 	EXPECT_EQ(1, resp.pages);
 	EXPECT_EQ((uintptr_t)self->buf.base + RV_PAGE, resp.address);
@@ -259,8 +290,8 @@ TEST_F(uapi, places)
 		int prefer = place <= RXE_HMM_PLACE_NONE ? 0 : -EINVAL;
 		int migrate = place <= DEVICE ? 0 : -EINVAL;
 
-		if (place == DEVICE && self->off)
-			prefer = migrate = -EOPNOTSUPP;
+		if (place == DEVICE && !variant->memory)
+			migrate = -EOPNOTSUPP;
 		EXPECT_EQ(migrate, rv_hmm_migrate(self->mr, 0, LEN, place,
 						  &resp));
 		EXPECT_EQ(prefer, rv_hmm_prefer(self->mr, 0, LEN, place));
@@ -429,6 +460,7 @@ TEST_F(uapi, query)
 	for (i = n = 0; i < PAGES - 1; i++)
 		n += states[i] & RXE_HMM_PAGE_PRESENT;
 	EXPECT_EQ(n, resp.present);
+	EXPECT_EQ(PAGES - 1, resp.present);
 	for (i = PAGES - 1; i < sizeof(states); i++)
 		EXPECT_EQ(0, states[i]);
 
@@ -472,22 +504,40 @@ TEST_F(uapi, query_large)
 	munmap(mem, size);
 }
 
+/* Nobody's calls on nobody's region; returns how many went wrong. */
+static int call_as_nobody(struct rv_buf *buf)
+{
+	struct rv_dev dev;
+	struct ibv_mr *mr;
+	struct call c;
+	int i, bad = 0;
+
+	if (setuid(NOBODY) || rv_dev_open(&dev, NULL))
+		return 100;
+	mr = rv_reg_all(&dev, buf, RV_ACCESS | RV_ODP);
+	if (!mr)
+		return 101;
+	for (i = 0; i < ARRAY_SIZE(methods); i++) {
+		call_init(&c, methods[i], mr);
+		bad += call_run(&c, dev.ctx) != 0;
+		c.by_handle = false;
+		c.by_number = true;
+		c.number = 1;
+		bad += call_run(&c, dev.ctx) != -EPERM;
+	}
+	bad += ibv_dereg_mr(mr) != 0;
+	rv_dev_close(&dev);
+	return bad;
+}
+
 TEST_F(uapi, unprivileged)
 {
-	struct ibv_mr *mr;
-	struct rv_dev dev;
+	int pid = fork();
 
-	if (geteuid())
-		SKIP(return, "not root");
-	ASSERT_EQ(0, setuid(NOBODY));
-	ASSERT_EQ(0, rv_dev_open(&dev, NULL));
-	mr = rv_reg_all(&dev, &self->buf, RV_ACCESS | RV_ODP);
-	ASSERT_NE(NULL, mr);
-	EXPECT_CALLS(0, mr, (void)_c);
-	EXPECT_CALLS(-EPERM, mr, _c.by_handle = false; _c.by_number = true;
-		     _c.number = 1);
-	ASSERT_EQ(0, ibv_dereg_mr(mr));
-	rv_dev_close(&dev);
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(call_as_nobody(&self->buf));
+	EXPECT_EQ(0, rv_reap(pid));
 }
 
 /* The administrator names any region by its number. */
@@ -575,6 +625,66 @@ TEST_F(uapi_number, other_process)
 	}
 	status = rv_reap(pid);
 	EXPECT_EQ(0, status);
+}
+
+/*
+ * Registers a region and leaves it to a child, which has the context too and
+ * lives until it is told: then there is a region without its process.
+ */
+static void leave_region(int tell, int wait)
+{
+	struct rv_dev dev;
+	struct rv_buf buf;
+	struct ibv_mr *mr;
+	uint32_t key;
+
+	if (rv_dev_open(&dev, NULL) || rv_buf_alloc(&buf, LEN))
+		_exit(1);
+	mr = rv_reg_all(&dev, &buf, RV_ACCESS | RV_ODP);
+	if (!mr)
+		_exit(2);
+	key = mr->lkey;
+	if (!fork()) {
+		char c;
+
+		/* the end of the parent's pipe */
+		_exit(read(wait, &c, 1) != 0);
+	}
+	_exit(write(tell, &key, sizeof(key)) != sizeof(key));
+}
+
+TEST_F(uapi_number, process_gone)
+{
+	int tell[2], wait[2], pid;
+	struct call c;
+	uint32_t key;
+	int64_t number;
+
+	ASSERT_EQ(0, pipe(tell));
+	ASSERT_EQ(0, pipe(wait));
+	/* The grandchild is ours when its parent is gone. */
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		close(wait[1]);
+		leave_region(tell[1], wait[0]);
+	}
+	close(wait[0]);
+	ASSERT_EQ(0, rv_reap(pid));
+	ASSERT_EQ(sizeof(key), read(tell[0], &key, sizeof(key)));
+	number = rv_stat_mrn(&self->dev, key);
+	ASSERT_LE(0, number);
+
+	call_init(&c, RXE_HMM_METHOD_MIGRATE, self->mr);
+	c.by_handle = false;
+	c.by_number = true;
+	c.number = number;
+	EXPECT_EQ(-ESRCH, call_run(&c, self->dev.ctx));
+	c.method = RXE_HMM_METHOD_QUERY_RANGE;
+	EXPECT_EQ(-ESRCH, call_run(&c, self->dev.ctx));
+	close(wait[1]);
+	EXPECT_TRUE(rv_wait_for(call_run(&c, self->dev.ctx) == -ENOENT));
 }
 
 RV_HARNESS_MAIN

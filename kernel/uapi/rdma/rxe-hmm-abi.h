@@ -168,7 +168,8 @@ enum rxe_hmm_page_state {
  * struct rxe_hmm_query_range_resp - answer of RXE_HMM_METHOD_QUERY_RANGE
  * @comp_mask: 0
  * @reserved: 0
- * @address: of the first page, in the process that has registered the MR
+ * @address: of the range's first byte, in the process that has registered the
+ *	MR
  * @pages: in the range
  * @present: of these, with %RXE_HMM_PAGE_PRESENT
  * @device: of these, with %RXE_HMM_PAGE_DEVICE
