@@ -47,13 +47,13 @@ modules:
 install:
 	@rxe-patches/install '$(or $(KDIR),/lib/modules/$(shell uname -r)/build)' '$(RXE_SRC)'
 
-#:   make user         build the user-space parts
+#:   make user         build librxedv, rxectl and their manual pages
+#:   make install-user install them; PREFIX=/usr/local, DESTDIR=...
 user:
-	@if [ -f userspace/Makefile ]; then \
-		$(MAKE) -C userspace; \
-	else \
-		echo "there are no user-space parts yet: every verbs program works as it is"; \
-	fi
+	@$(MAKE) --no-print-directory -C userspace
+
+install-user:
+	@$(MAKE) --no-print-directory -C userspace install
 
 #:
 #:   make update       look for a newer kernel of the line in the archive
@@ -79,4 +79,4 @@ distclean:
 
 export LINE DEBIAN_MIRROR
 
-.PHONY: help run test test-debug check shell modules install user update pin clean distclean
+.PHONY: help run test test-debug check shell modules install user install-user update pin clean distclean

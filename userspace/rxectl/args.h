@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The command line. */
+#ifndef ARGS_H
+#define ARGS_H
+
+#include <infiniband/rxedv.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum args_command {
+	ARGS_HELP,
+	ARGS_VERSION,
+	ARGS_DEV,
+	ARGS_MR,
+	ARGS_MIGRATE,
+	ARGS_PREFER,
+	ARGS_STAT,
+};
+
+struct args {
+	enum args_command command;
+	bool json;
+	bool pretty;
+	const char *dev;		/* NULL: all */
+	bool has_mrn, has_pid, has_length;
+	uint32_t mrn;
+	uint32_t pid;
+	uint64_t offset;
+	uint64_t length;
+	enum rxedv_place place;
+};
+
+/* 0, or -1 with the reason, in words, in error. */
+int args_parse(struct args *args, int argc, char **argv, char *error,
+	       size_t size);
+
+/* Bytes: a number, in any base, and perhaps K, M, G or T. 0 or -1. */
+int args_size(const char *word, uint64_t *bytes);
+
+#endif
