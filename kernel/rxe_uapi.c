@@ -260,24 +260,33 @@ static int UVERBS_HANDLER(RXE_HMM_METHOD_QUERY_CAPS)(struct uverbs_attr_bundle *
 
 struct migrate {
 	enum rxe_place			to;
-	struct rxe_migrate_counts	counts;
+	struct rxe_hmm_migrate_resp	resp;
 };
 
 static int migrate_piece(struct rxe_mirror_mr *mmr, unsigned long start,
 			 unsigned long length, void *arg)
 {
 	struct migrate *migrate = arg;
+	struct rxe_migrate_counts counts;
+	unsigned int i;
+	int err;
 
-	return rxe_migrate_range(mmr, start, length, migrate->to,
-				 &migrate->counts);
+	err = rxe_migrate_range(mmr, start, length, migrate->to, &counts);
+	if (err)
+		return err;
+
+	migrate->resp.moved += counts.moved;
+	migrate->resp.already += counts.already;
+	for (i = 0; i < RXE_SKIP_REASONS; i++)
+		migrate->resp.skipped[i] += counts.skipped[i];
+
+	return 0;
 }
 
 static int UVERBS_HANDLER(RXE_HMM_METHOD_MIGRATE)(struct uverbs_attr_bundle *attrs)
 {
-	struct rxe_hmm_migrate_resp resp = {};
 	struct migrate migrate = {};
 	struct call call = {};
-	unsigned int i;
 	int err;
 
 	err = read_range(&call, attrs, RXE_HMM_PLACE_DEVICE + 1);
@@ -285,21 +294,16 @@ static int UVERBS_HANDLER(RXE_HMM_METHOD_MIGRATE)(struct uverbs_attr_bundle *att
 		return err;
 	migrate.to = call.range.place;
 	/* Nothing is moved for a caller who could not be told. */
-	err = uverbs_copy_to_struct_or_zero(attrs, RXE_HMM_ATTR_MR_RESP, &resp,
-					    sizeof(resp));
+	err = uverbs_copy_to_struct_or_zero(attrs, RXE_HMM_ATTR_MR_RESP,
+					    &migrate.resp, sizeof(migrate.resp));
 	if (err)
 		return err;
 	err = run_pieces(&call, migrate_piece, &migrate);
 	if (err)
 		return err;
 
-	resp.moved = migrate.counts.moved;
-	resp.already = migrate.counts.already;
-	for (i = 0; i < RXE_SKIP_REASONS; i++)
-		resp.skipped[i] = migrate.counts.skipped[i];
-
-	return uverbs_copy_to_struct_or_zero(attrs, RXE_HMM_ATTR_MR_RESP, &resp,
-					     sizeof(resp));
+	return uverbs_copy_to_struct_or_zero(attrs, RXE_HMM_ATTR_MR_RESP,
+					     &migrate.resp, sizeof(migrate.resp));
 }
 
 static int UVERBS_HANDLER(RXE_HMM_METHOD_PREFER)(struct uverbs_attr_bundle *attrs)

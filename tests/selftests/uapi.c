@@ -530,6 +530,42 @@ static int call_as_nobody(struct rv_buf *buf)
 	return bad;
 }
 
+/* A long range is worked on in pieces: the numbers are those of all of them. */
+TEST_F(uapi, migrate_large)
+{
+	struct rxe_hmm_query_range_resp query;
+	struct rxe_hmm_migrate_resp resp;
+	size_t size = 40UL << 20, i;
+	struct ibv_mr *mr;
+	char *mem;
+
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	/* Every eighth page stays away. */
+	madvise(mem, size, MADV_NOHUGEPAGE);
+	for (i = 0; i < size; i += RV_PAGE)
+		if (i / RV_PAGE % 8)
+			mem[i] = i / RV_PAGE;
+	mr = ibv_reg_mr(self->dev.pd, mem, size, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, mr);
+	if (variant->memory) {
+		ASSERT_EQ(0, rv_hmm_migrate(mr, 0, size, DEVICE, &resp));
+		EXPECT_EQ(size / RV_PAGE, rv_hmm_total(&resp));
+		EXPECT_LE(size / RV_PAGE / 8 * 7, resp.moved);
+		i = resp.moved;
+	} else {
+		i = 0;
+	}
+	ASSERT_EQ(0, rv_hmm_query(mr, 0, size, NULL, 0, &query));
+	EXPECT_EQ(i, query.device);
+	ASSERT_EQ(0, rv_hmm_migrate(mr, 0, size, SYSTEM, &resp));
+	EXPECT_EQ(size / RV_PAGE, rv_hmm_total(&resp));
+	EXPECT_EQ(i, resp.moved);
+	EXPECT_EQ(0, ibv_dereg_mr(mr));
+	munmap(mem, size);
+}
+
 TEST_F(uapi, unprivileged)
 {
 	int pid = fork();
