@@ -25,6 +25,7 @@
 #include "rv_ends.h"
 #include "rv_advise.h"
 #include "rv_hmm.h"
+#include "rv_dmem.h"
 #include "rv_rereg.h"
 #include "rv_stat.h"
 #include "rv_sys.h"
