@@ -218,7 +218,7 @@ static inline unsigned long rxe_entry_of(unsigned long pfn, bool write)
 		return rxe_entry(pfn, write);
 
 	return rxe_entry(page_to_pfn(rxe_dmem_backing(page)), write) |
-	       RXE_ENTRY_DEVICE | (write ? RXE_ENTRY_DIRTY : 0);
+	       RXE_ENTRY_DEVICE;
 }
 
 static inline struct page *rxe_entry_page(unsigned long entry)
