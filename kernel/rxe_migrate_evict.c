@@ -119,26 +119,25 @@ static unsigned int evacuate_round(struct rxe_batch *batch, u32 mirror)
 /**
  * rxe_migrate_evacuate_mirror - bring a process's pages back
  * @hmm: the device
- * @mirror: id of the process's mirror
+ * @user: what the process's mirror has
  *
  * What can't be had now stays on the device until the CPU touches it.
  *
  * Context: may sleep; mmap_lock isn't held.
  */
-void rxe_migrate_evacuate_mirror(struct rxe_hmm_dev *hmm, u32 mirror)
+void rxe_migrate_evacuate_mirror(struct rxe_hmm_dev *hmm,
+				 struct rxe_dmem_user *user)
 {
-	struct rxe_dmem_info info;
 	struct rxe_batch *batch;
 	unsigned int i;
 
-	rxe_dmem_get_info(hmm->dmem, &info);
-	if (!info.used)
+	if (!atomic64_read(&user->nr_pages))
 		return;
 	batch = rxe_batch_create(hmm);
 	if (!batch)
 		return;
-	for (i = 0; i < MIRROR_ROUNDS; i++)
-		if (!evacuate_round(batch, mirror))
+	for (i = 0; i < MIRROR_ROUNDS && atomic64_read(&user->nr_pages); i++)
+		if (!evacuate_round(batch, user->id))
 			break;
 	rxe_batch_destroy(batch);
 }

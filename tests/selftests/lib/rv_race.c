@@ -12,8 +12,7 @@
 
 static const char * const points[] = {
 	"making", "unmaking", "fault_begun", "fault_walked", "fault_checked",
-	"invalidate_seq", "io_entered", "io_both", "migrate_setup",
-	"migrate_copied",
+	"invalidate_seq", "io_entered", "io_both",
 };
 
 int rv_race_here(void)
