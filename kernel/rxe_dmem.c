@@ -124,10 +124,12 @@ static int backing_alloc(struct rxe_dmem_block *block)
 					sizeof(*block->pages), gfp);
 		if (!block->pages)
 			return -ENOMEM;
-		if (alloc_pages_bulk(gfp, RXE_DMEM_BLOCK_PAGES, block->pages) <
-		    RXE_DMEM_BLOCK_PAGES) {
-			backing_free(block);
-			return -ENOMEM;
+		for (i = 0; i < RXE_DMEM_BLOCK_PAGES; i++) {
+			block->pages[i] = alloc_page(gfp);
+			if (!block->pages[i]) {
+				backing_free(block);
+				return -ENOMEM;
+			}
 		}
 	}
 	for (i = 0; i < RXE_DMEM_BLOCK_PAGES; i++)

@@ -22,6 +22,7 @@
 
 struct rxe_dev;
 struct rxe_dmem;
+struct rxe_dmem_block;
 
 #define RXE_DMEM_BLOCK_SHIFT	21
 #define RXE_DMEM_BLOCK_SIZE	BIT(RXE_DMEM_BLOCK_SHIFT)
@@ -38,27 +39,37 @@ enum rxe_dmem_move {
 };
 
 /**
- * struct rxe_dmem_user - someone that pages are accounted to
+ * struct rxe_dmem_user - someone, an MR, that pages are accounted to
  * @id: stands for the user in the pages' tags; 0 is nobody
  * @nr_pages: how many pages of device memory it has
  * @nr_moved: how many came and went, ever; what is unmapped isn't counted
- *
- * Embedded in what it accounts for, which is freed after an RCU grace period.
  */
 struct rxe_dmem_user {
-	u32		id;
-	atomic64_t	nr_pages;
-	atomic64_t	nr_moved[RXE_DMEM_MOVES];
+	u32	id;
+	u64	nr_pages;
+	u64	nr_moved[RXE_DMEM_MOVES];
 };
 
 /**
  * struct rxe_dmem_tag - whose page it is
- * @mirror: user of the mirror through which it came
- * @mr: user of the MR through which it came
+ * @mirror: id of the mirror through which it came
+ * @mr: id of the user, the MR, through which it came
  */
 struct rxe_dmem_tag {
 	u32 mirror;
 	u32 mr;
+};
+
+/**
+ * struct rxe_dmem_run - pages taken, not in use yet
+ * @block: the block they are in
+ * @page: the first of them
+ * @nr: how many
+ */
+struct rxe_dmem_run {
+	struct rxe_dmem_block	*block;
+	struct page		*page;
+	unsigned int		nr;
 };
 
 /**
@@ -86,7 +97,11 @@ int rxe_dmem_populate(struct rxe_dmem *dmem, unsigned int pages, bool block);
 bool rxe_dmem_over(struct rxe_dmem *dmem);
 
 /* rxe_dmem_page.c */
-struct page *rxe_dmem_alloc(struct rxe_dmem *dmem, unsigned int order);
+struct page *rxe_dmem_alloc_folio(struct rxe_dmem *dmem);
+unsigned int rxe_dmem_take(struct rxe_dmem *dmem, struct rxe_dmem_run *run,
+			   unsigned int want);
+struct page *rxe_dmem_next(struct rxe_dmem_run *run);
+void rxe_dmem_untake(struct rxe_dmem *dmem, struct rxe_dmem_run *run);
 struct page *rxe_dmem_backing(struct page *page);
 bool rxe_dmem_is_block(struct page *page);
 void rxe_dmem_set_tag(struct page *page, unsigned int pages,
@@ -105,6 +120,6 @@ unsigned int rxe_dmem_pick_mirror(struct rxe_dmem *dmem, u32 mirror,
 				  unsigned long *cursor, unsigned long *pfns);
 
 int rxe_dmem_user_add(struct rxe_dmem_user *user);
-void rxe_dmem_user_del(struct rxe_dmem_user *user);
+void rxe_dmem_user_del(struct rxe_dmem *dmem, struct rxe_dmem_user *user);
 
 #endif /* RXE_DMEM_H */

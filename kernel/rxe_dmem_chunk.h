@@ -60,6 +60,7 @@ struct rxe_dmem_chunk {
  * @used: pages in use
  * @peak: most of @used
  * @clock: counts uses of blocks, so that stamps have an order
+ * @user_id, @user: the user that was looked up last
  */
 struct rxe_dmem {
 	struct rxe_dev		*rxe;
@@ -73,6 +74,8 @@ struct rxe_dmem {
 	unsigned long		used;
 	unsigned long		peak;
 	u64			clock;
+	u32			user_id;
+	struct rxe_dmem_user	*user;
 };
 
 static inline struct rxe_dmem_chunk *rxe_dmem_chunk_of(struct page *page)

@@ -10,7 +10,8 @@
  * unmaps them, and when they were migrated to RAM.
  *
  * A page has a tag that says through which mirror and which MR it came, so that
- * all pages of a process can be found, and those of an MR be counted. A block
+ * all pages of a process can be found, and those of an MR be counted (the MR is
+ * a "user"; what is counted is guarded by the lock of its device). A block
  * has a stamp that says when it was last used, for eviction.
  *
  * All of it is guarded by dmem->lock.
@@ -21,7 +22,7 @@
 #include "rxe_dmem.h"
 #include "rxe_dmem_chunk.h"
 
-/* Users by id; read under RCU. */
+/* All users by id. */
 static DEFINE_XARRAY_FLAGS(users, XA_FLAGS_ALLOC1);
 
 /**
@@ -43,17 +44,28 @@ void rxe_dmem_file(struct rxe_dmem *dmem, struct rxe_dmem_block *block)
 		list_del_init(&block->node);
 }
 
-static void count_user(u32 id, long pages)
+/*
+ * The user with that id, or NULL. Pages of one user mostly go together, so the
+ * last one found is remembered; rxe_dmem_user_del() has it forgotten.
+ */
+static struct rxe_dmem_user *last_user(struct rxe_dmem *dmem, u32 id)
 {
-	struct rxe_dmem_user *user;
+	lockdep_assert_held(&dmem->lock);
 
-	if (!id)
-		return;
-	rcu_read_lock();
-	user = xa_load(&users, id);
+	if (dmem->user_id != id) {
+		dmem->user_id = id;
+		dmem->user = xa_load(&users, id);
+	}
+
+	return dmem->user;
+}
+
+static void count_pages(struct rxe_dmem *dmem, u32 id, long pages)
+{
+	struct rxe_dmem_user *user = last_user(dmem, id);
+
 	if (user)
-		atomic64_add(pages, &user->nr_pages);
-	rcu_read_unlock();
+		user->nr_pages += pages;
 }
 
 /**
@@ -80,22 +92,16 @@ void rxe_dmem_folio_free(struct folio *folio)
 	block->nr_used -= nr;
 	dmem->used -= nr;
 	rxe_dmem_file(dmem, block);
+	count_pages(dmem, tag.mr, -(long)nr);
 	spin_unlock_irqrestore(&dmem->lock, flags);
-
-	count_user(tag.mirror, -(long)nr);
-	count_user(tag.mr, -(long)nr);
 }
 
-/* Mark a page, or the whole block, used; returns the first page. */
-static struct page *block_take(struct rxe_dmem *dmem, struct rxe_dmem_block *block,
-			       unsigned int order)
+static struct page *block_take(struct rxe_dmem *dmem,
+			       struct rxe_dmem_block *block,
+			       unsigned int first, unsigned int nr)
 {
-	unsigned int first = 0, nr = 1U << order;
-
 	lockdep_assert_held(&dmem->lock);
 
-	if (!order)
-		first = find_first_zero_bit(block->used, RXE_DMEM_BLOCK_PAGES);
 	bitmap_set(block->used, first, nr);
 	block->nr_used += nr;
 	block->stamp = ++dmem->clock;
@@ -106,44 +112,122 @@ static struct page *block_take(struct rxe_dmem *dmem, struct rxe_dmem_block *blo
 	return pfn_to_page(rxe_dmem_block_pfn(block) + first);
 }
 
-/**
- * rxe_dmem_alloc - take a page or a folio
- * @dmem: the device's memory
- * @order: 0 or %RXE_DMEM_BLOCK_ORDER
- *
- * Context: process; doesn't sleep but for the lock of the page, which nobody
- * else holds.
- * Return: the first page, locked, with one reference, contents undefined; NULL
- * if there is none: rxe_dmem_populate() makes some.
- */
-struct page *rxe_dmem_alloc(struct rxe_dmem *dmem, unsigned int order)
+/* A block with a page to spare, rather one that is in use already. */
+static struct rxe_dmem_block *first_block(struct rxe_dmem *dmem, bool whole)
 {
 	struct rxe_dmem_block *block = NULL;
-	struct page *page = NULL;
-	struct rxe_dmem_chunk *chunk;
-	unsigned long flags;
 
-	spin_lock_irqsave(&dmem->lock, flags);
-	if (dmem->used + (1UL << order) > dmem->size)
-		goto out;
-	if (!order)
-		block = list_first_entry_or_null(&dmem->partial, struct rxe_dmem_block,
-						 node);
+	lockdep_assert_held(&dmem->lock);
+
+	if (!whole)
+		block = list_first_entry_or_null(&dmem->partial,
+						 struct rxe_dmem_block, node);
 	if (!block)
-		block = list_first_entry_or_null(&dmem->free, struct rxe_dmem_block, node);
-	if (block) {
-		page = block_take(dmem, block, order);
-		chunk = block->chunk;
-	}
-out:
-	spin_unlock_irqrestore(&dmem->lock, flags);
+		block = list_first_entry_or_null(&dmem->free,
+						 struct rxe_dmem_block, node);
+
+	return block;
+}
+
+/**
+ * rxe_dmem_alloc_folio - take a folio of a whole block
+ * @dmem: the device's memory
+ *
+ * Context: process; doesn't sleep.
+ * Return: its first page, locked, with one reference, contents undefined; NULL
+ * if there is none: rxe_dmem_populate() makes some.
+ */
+struct page *rxe_dmem_alloc_folio(struct rxe_dmem *dmem)
+{
+	struct rxe_dmem_block *block = NULL;
+	struct page *page;
+
+	spin_lock_irq(&dmem->lock);
+	if (dmem->used + RXE_DMEM_BLOCK_PAGES <= dmem->size)
+		block = first_block(dmem, true);
+	if (block)
+		page = block_take(dmem, block, 0, RXE_DMEM_BLOCK_PAGES);
+	spin_unlock_irq(&dmem->lock);
+	if (!block)
+		return NULL;
 
 	/* the page's own pagemap isn't valid before */
-	if (page)
-		zone_device_folio_init((struct folio *)page, &chunk->pagemap,
-				       order);
+	zone_device_folio_init((struct folio *)page, &block->chunk->pagemap,
+			       RXE_DMEM_BLOCK_ORDER);
 
 	return page;
+}
+
+/**
+ * rxe_dmem_take - take pages that follow each other
+ * @dmem: the device's memory
+ * @run: where to put them; empty
+ * @want: how many there may be
+ *
+ * Context: process; doesn't sleep.
+ * Return: how many there are, 0 if there are none.
+ */
+unsigned int rxe_dmem_take(struct rxe_dmem *dmem, struct rxe_dmem_run *run,
+			   unsigned int want)
+{
+	struct rxe_dmem_block *block;
+	unsigned int first, end;
+
+	spin_lock_irq(&dmem->lock);
+	want = min_t(unsigned long, want,
+		     dmem->size - min(dmem->size, dmem->used));
+	block = want ? first_block(dmem, false) : NULL;
+	if (block) {
+		first = find_first_zero_bit(block->used, RXE_DMEM_BLOCK_PAGES);
+		end = find_next_bit(block->used, RXE_DMEM_BLOCK_PAGES, first);
+		run->nr = min(want, end - first);
+		run->page = block_take(dmem, block, first, run->nr);
+		run->block = block;
+	}
+	spin_unlock_irq(&dmem->lock);
+
+	return run->nr;
+}
+
+/**
+ * rxe_dmem_next - make a page of those taken one in use
+ * @run: what rxe_dmem_take() filled, not empty
+ *
+ * Context: process; doesn't sleep.
+ * Return: the page, locked, with one reference, contents undefined.
+ */
+struct page *rxe_dmem_next(struct rxe_dmem_run *run)
+{
+	struct page *page = run->page++;
+
+	run->nr--;
+	zone_device_folio_init((struct folio *)page,
+			       &run->block->chunk->pagemap, 0);
+
+	return page;
+}
+
+/**
+ * rxe_dmem_untake - give back the rest of what was taken
+ * @dmem: the device's memory
+ * @run: what rxe_dmem_take() filled; empty afterwards
+ *
+ * Context: process.
+ */
+void rxe_dmem_untake(struct rxe_dmem *dmem, struct rxe_dmem_run *run)
+{
+	struct rxe_dmem_block *block = run->block;
+
+	if (!run->nr)
+		return;
+	spin_lock_irq(&dmem->lock);
+	bitmap_clear(block->used,
+		     page_to_pfn(run->page) - rxe_dmem_block_pfn(block), run->nr);
+	block->nr_used -= run->nr;
+	dmem->used -= run->nr;
+	rxe_dmem_file(dmem, block);
+	spin_unlock_irq(&dmem->lock);
+	run->nr = 0;
 }
 
 /**
@@ -216,29 +300,14 @@ void rxe_dmem_set_tag(struct page *page, unsigned int pages,
 	spin_lock_irqsave(&chunk->dmem->lock, flags);
 	for (k = 0; k < pages; k++)
 		chunk->tags[i + k] = tag;
+	count_pages(chunk->dmem, tag.mr, pages);
 	spin_unlock_irqrestore(&chunk->dmem->lock, flags);
-
-	count_user(tag.mirror, pages);
-	count_user(tag.mr, pages);
-}
-
-static void count_moved(u32 id, unsigned int pages, enum rxe_dmem_move move)
-{
-	struct rxe_dmem_user *user;
-
-	if (!id)
-		return;
-	rcu_read_lock();
-	user = xa_load(&users, id);
-	if (user)
-		atomic64_add(pages, &user->nr_moved[move]);
-	rcu_read_unlock();
 }
 
 /**
- * rxe_dmem_count - tell a page's users how it came or goes
- * @page: the page, or the first of a folio; the caller holds a reference
- * @pages: how many
+ * rxe_dmem_count - tell pages' users how they come or go
+ * @page: the first of them; the caller holds a reference to each
+ * @pages: how many, one behind the other
  * @move: how
  *
  * Context: any.
@@ -247,11 +316,20 @@ void rxe_dmem_count(struct page *page, unsigned int pages,
 		    enum rxe_dmem_move move)
 {
 	struct rxe_dmem_chunk *chunk = rxe_dmem_chunk_of(page);
-	struct rxe_dmem_tag tag = chunk->tags[rxe_dmem_index(chunk, page)];
+	unsigned long i = rxe_dmem_index(chunk, page);
+	struct rxe_dmem *dmem = chunk->dmem;
+	struct rxe_dmem_user *user;
+	unsigned long flags;
+	unsigned int k;
 
-	atomic64_add(pages, &chunk->dmem->rxe->stats_counters[RXE_CNT_PAGES_PROMOTED + move]);
-	count_moved(tag.mirror, pages, move);
-	count_moved(tag.mr, pages, move);
+	atomic64_add(pages, &dmem->rxe->stats_counters[RXE_CNT_PAGES_PROMOTED + move]);
+	spin_lock_irqsave(&dmem->lock, flags);
+	for (k = 0; k < pages; k++) {
+		user = last_user(dmem, chunk->tags[i + k].mr);
+		if (user)
+			user->nr_moved[move]++;
+	}
+	spin_unlock_irqrestore(&dmem->lock, flags);
 }
 
 /**
@@ -368,7 +446,7 @@ static unsigned int list_mirror(const struct rxe_dmem_block *block, u32 mirror,
 /**
  * rxe_dmem_pick_mirror - pages that came through a mirror, block by block
  * @dmem: the device's memory
- * @mirror: id of the mirror's user
+ * @mirror: the mirror's id
  * @cursor: 0 at first; where the next call goes on
  * @pfns: where to put the pages in use, room for a block
  *
@@ -407,12 +485,9 @@ unsigned int rxe_dmem_pick_mirror(struct rxe_dmem *dmem, u32 mirror,
  */
 int rxe_dmem_user_add(struct rxe_dmem_user *user)
 {
-	unsigned int i;
 	int err;
 
-	atomic64_set(&user->nr_pages, 0);
-	for (i = 0; i < RXE_DMEM_MOVES; i++)
-		atomic64_set(&user->nr_moved[i], 0);
+	memset(user, 0, sizeof(*user));
 	err = xa_alloc(&users, &user->id, user, xa_limit_32b, GFP_KERNEL);
 
 	return err ? -ENOMEM : 0;
@@ -420,13 +495,20 @@ int rxe_dmem_user_add(struct rxe_dmem_user *user)
 
 /**
  * rxe_dmem_user_del - stop counting someone's pages
- * @user: who; must outlive an RCU grace period from now
+ * @dmem: the memory of the one device where it may have pages
+ * @user: who; isn't looked at any more afterwards
  *
- * Context: any but irq.
+ * Context: process.
  */
-void rxe_dmem_user_del(struct rxe_dmem_user *user)
+void rxe_dmem_user_del(struct rxe_dmem *dmem, struct rxe_dmem_user *user)
 {
 	xa_erase(&users, user->id);
+	spin_lock_irq(&dmem->lock);
+	if (dmem->user_id == user->id) {
+		dmem->user_id = 0;
+		dmem->user = NULL;
+	}
+	spin_unlock_irq(&dmem->lock);
 }
 
 #if IS_ENABLED(CONFIG_RXE_HMM_KUNIT)

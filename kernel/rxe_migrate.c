@@ -5,14 +5,16 @@
  * A range goes region by region, 2 MiB at most at a time, so that the NIC and
  * the CPU never wait for more than that. For each part:
  *
- * - A look at the page tables says what is there, and what can't move and why.
- * - There is room made on the device (promote).
  * - A transaction (rxe_migrate_batch.c) moves the runs of pages that are to
- *   move, with mmap_lock held for reading.
- * - The mirror learns of the new pages by a fault of its own, which takes what
- *   is present: only its protocol tells whether they are still there.
+ *   move, with mmap_lock held for reading. If there is room on the device, it
+ *   is tried at once, since mostly all moves.
+ * - For what has not moved, a look at the page tables says what is there, and
+ *   what can't move and why; then room is made, and it is tried again.
+ * - The mirror learns of the new pages when the NIC comes next, by its fault,
+ *   which then takes all that is there: only its protocol tells whether what
+ *   was moved is still there.
  *
- * What the look said may have changed when the transaction comes. That is no
+ * What a look said may have changed when the transaction comes. That is no
  * error: what setup doesn't offer doesn't move, and is tried again a few times.
  *
  * The mirror's entries are cleared by the notifier, which setup calls before it
@@ -30,7 +32,7 @@
 #include "rxe_race.h"
 #include "rxe_trace.h"
 
-#define MIGRATE_TRIES	3
+#define MIGRATE_TRIES	4
 /* What a first touch populates if it can't be a whole region. */
 #define FIRST_TOUCH_PAGES	16UL
 
@@ -46,6 +48,7 @@ enum outcome {
  * @base: first address of the region
  * @first, @end: the part, in pages of the region
  * @holes: only pages that don't exist yet
+ * @blind: there was no look
  * @full: why there is no room on the device
  * @clock: what was used on the device after this is not evicted for it
  * @outcomes: one for each page from @base on
@@ -56,6 +59,7 @@ struct job {
 	struct rxe_batch	*batch;
 	enum rxe_place		to;
 	bool			holes;
+	bool			blind;
 	u8			full;
 	u64			clock;
 	unsigned long		base;
@@ -82,6 +86,7 @@ static struct job *job_create(struct rxe_mirror_mr *mmr, enum rxe_place to)
 	job->hmm = hmm;
 	job->to = to;
 	job->holes = false;
+	job->blind = false;
 	job->clock = rxe_dmem_clock(hmm->dmem);
 
 	return job;
@@ -178,6 +183,21 @@ static void set_outcomes(struct job *job, unsigned int first, unsigned int end,
 	memset(&job->outcomes[first], outcome, end - first);
 }
 
+/*
+ * May what setup offers go to the device? A page that can't be written may be
+ * shared by COW or KSM. Once it is unmapped nothing tells, so without a look
+ * it stays for now.
+ */
+static bool may_promote(const struct job *job, unsigned long src)
+{
+	if (!(src & MIGRATE_PFN_VALID))
+		return true;
+	if (job->holes)
+		return false;
+
+	return !job->blind || src & MIGRATE_PFN_WRITE;
+}
+
 /* Give what setup offers, and what is to move, a destination. */
 static void batch_fill(struct job *job, struct vm_area_struct *vma,
 		       unsigned int first)
@@ -190,7 +210,7 @@ static void batch_fill(struct job *job, struct vm_area_struct *vma,
 		if (!(batch->src[i] & MIGRATE_PFN_MIGRATE))
 			continue;
 		if (job->to == RXE_PLACE_DEVICE) {
-			if (job->holes && batch->src[i] & MIGRATE_PFN_VALID)
+			if (!may_promote(job, batch->src[i]))
 				continue;
 			n = rxe_batch_to_device(batch, i);
 			if (!n)
@@ -201,27 +221,6 @@ static void batch_fill(struct job *job, struct vm_area_struct *vma,
 			if (!n)
 				job->outcomes[first + i] = RXE_SKIP_NOMEM;
 		}
-	}
-}
-
-/* Say whose the pages are that came to the device. */
-static void batch_tag(struct job *job)
-{
-	struct rxe_batch *batch = job->batch;
-	const struct rxe_dmem_tag tag = {
-		.mirror = job->mmr->mirror->user.id,
-		.mr = job->mmr->user.id,
-	};
-	struct page *page;
-	unsigned int i, n;
-
-	for (i = 0; i < batch->nr_pages; i += max(n, 1U)) {
-		n = rxe_batch_moved(batch, i);
-		if (!n)
-			continue;
-		page = migrate_pfn_to_page(batch->dst[i]);
-		rxe_dmem_set_tag(page, n, tag);
-		rxe_dmem_count(page, n, RXE_DMEM_PROMOTED);
 	}
 }
 
@@ -254,6 +253,10 @@ static void move_run(struct job *job, struct vm_area_struct *vma,
 			 MIGRATE_VMA_SELECT_SYSTEM :
 			 MIGRATE_VMA_SELECT_DEVICE_PRIVATE,
 	};
+	const struct rxe_dmem_tag tag = {
+		.mirror = job->mmr->mirror->id,
+		.mr = job->mmr->user.id,
+	};
 
 	if (!(vma->vm_flags & VM_NOHUGEPAGE))
 		args.flags |= MIGRATE_VMA_SELECT_COMPOUND;
@@ -270,7 +273,7 @@ static void move_run(struct job *job, struct vm_area_struct *vma,
 		rxe_race_reach(RXE_RACE_MIGRATE_COPIED);
 		migrate_vma_pages(&args);
 		if (job->to == RXE_PLACE_DEVICE)
-			batch_tag(job);
+			rxe_batch_arrived(batch, tag);
 		else
 			rxe_batch_left(batch, RXE_DMEM_DEMOTED);
 		batch_outcomes(job, first);
@@ -334,24 +337,13 @@ static unsigned int move_once(struct job *job)
 		if (job->outcomes[i] != OUTCOME_PENDING)
 			continue;
 		left++;
-		if (!(job->pfns[i - job->first] & HMM_PFN_VALID))
+		if (!job->blind &&
+		    !(job->pfns[i - job->first] & HMM_PFN_VALID))
 			fault_in(job, i);
 	}
 	mmap_read_unlock(mm);
 
 	return left;
-}
-
-/* Have the mirror take what is there now. */
-static void remirror(struct job *job)
-{
-	struct rxe_fault_budget budget;
-
-	rxe_fault_budget_init(&budget);
-	rxe_mirror_fault(job->mmr, job_va(job, job->first),
-			 (unsigned long)(job->end - job->first) << PAGE_SHIFT,
-			 RXE_FAULT_SNAPSHOT | RXE_FAULT_PREFETCH |
-			 RXE_FAULT_MIGRATED, &budget);
 }
 
 /* Make room on the device for @n pages; returns false if there is none at all. */
@@ -379,27 +371,41 @@ static void replace_outcomes(struct job *job, u8 from, u8 to)
 			job->outcomes[i] = to;
 }
 
+/* Can the part be tried without a look: no page has to make room for it? */
+static bool try_blind(struct job *job)
+{
+	unsigned int n = job->end - job->first;
+
+	job->full = RXE_SKIP_FULL;
+
+	return job->to == RXE_PLACE_SYSTEM ||
+	       !rxe_dmem_populate(job->hmm->dmem, n, n == RXE_REGION_PAGES);
+}
+
 /* Move the part of a range that is in one region. */
 static int move_region(struct job *job)
 {
 	unsigned int tries;
-	int n;
+	int n = 0;
 
 	set_outcomes(job, job->first, job->end, OUTCOME_PENDING);
 	for (tries = 0; tries < MIGRATE_TRIES; tries++) {
-		n = look(job);
-		if (n <= 0)
-			break;
-		if (job->to == RXE_PLACE_DEVICE && !make_room(job, n)) {
-			replace_outcomes(job, OUTCOME_PENDING, job->full);
-			break;
+		job->blind = !tries && try_blind(job);
+		if (!job->blind) {
+			n = look(job);
+			if (n <= 0)
+				break;
+			if (job->to == RXE_PLACE_DEVICE && !make_room(job, n)) {
+				replace_outcomes(job, OUTCOME_PENDING, job->full);
+				break;
+			}
 		}
 		if (!move_once(job))
 			break;
 	}
 	replace_outcomes(job, OUTCOME_PENDING, RXE_SKIP_BUSY);
-	if (tries && job->to == RXE_PLACE_DEVICE)
-		remirror(job);
+	if (job->to == RXE_PLACE_DEVICE)
+		rxe_mirror_refill(job->mmr->mirror, job->base);
 
 	return min(n, 0);
 }
@@ -454,7 +460,7 @@ static int move_range(struct job *job, unsigned long start, unsigned long end,
  * @start: first address, of a page, within the MR
  * @length: bytes, whole pages, not beyond the end of the MR's last page
  * @to: %RXE_PLACE_DEVICE or %RXE_PLACE_SYSTEM
- * @counts: what became of the pages; valid also on error, for those before it
+ * @counts: what became of the pages; on error, of those before it
  *
  * What can't move is no error: it is counted and stays where it is.
  *

@@ -25,6 +25,7 @@ struct rxe_mirror;
 struct rxe_mirror_mr;
 
 #define RXE_BATCH_PAGES		RXE_DMEM_BLOCK_PAGES
+#define RXE_BATCH_SPARE		64U
 
 /* Where pages are, and where they are wanted. */
 enum rxe_place {
@@ -72,6 +73,9 @@ enum rxe_page_state {
  * @hmm: the device
  * @nr_copies: how many of @copies are used
  * @nr_pages: how many of the others are used
+ * @pages: pages of device memory taken for later entries
+ * @spare: pages of RAM allocated for later entries, @nr_spare of them
+ * @nr_spare: see @spare
  * @src: where the pages are, as <linux/migrate.h> has it
  * @dst: where they go
  * @copies: what is to be copied
@@ -82,6 +86,9 @@ struct rxe_batch {
 	struct rxe_hmm_dev	*hmm;
 	unsigned int		nr_copies;
 	unsigned int		nr_pages;
+	struct rxe_dmem_run	pages;
+	unsigned int		nr_spare;
+	struct page		*spare[RXE_BATCH_SPARE];
 	unsigned long		src[RXE_BATCH_PAGES];
 	unsigned long		dst[RXE_BATCH_PAGES];
 	struct rxe_ce_copy	copies[RXE_BATCH_PAGES];
@@ -95,6 +102,7 @@ unsigned int rxe_batch_to_system(struct rxe_batch *batch, unsigned int i,
 				 struct vm_area_struct *vma, unsigned long va);
 void rxe_batch_copy(struct rxe_batch *batch);
 unsigned int rxe_batch_moved(struct rxe_batch *batch, unsigned int i);
+void rxe_batch_arrived(struct rxe_batch *batch, struct rxe_dmem_tag tag);
 unsigned int rxe_batch_left(struct rxe_batch *batch, enum rxe_dmem_move how);
 
 /* rxe_migrate.c */
@@ -116,8 +124,7 @@ int rxe_migrate_snapshot(struct rxe_mirror *mirror, unsigned long start,
 /* rxe_migrate_evict.c */
 int rxe_migrate_make_room(struct rxe_hmm_dev *hmm, unsigned int pages, bool block,
 			  u64 before);
-void rxe_migrate_evacuate_mirror(struct rxe_hmm_dev *hmm,
-				 struct rxe_dmem_user *user);
+void rxe_migrate_evacuate_mirror(struct rxe_hmm_dev *hmm, u32 mirror);
 void rxe_migrate_evacuate_all(struct rxe_hmm_dev *hmm);
 int rxe_migrate_set_memory(struct rxe_hmm_dev *hmm, unsigned long pages);
 

@@ -18,6 +18,7 @@
  * where it is.
  */
 #include <linux/gfp.h>
+#include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 
@@ -42,6 +43,8 @@ struct rxe_batch *rxe_batch_create(struct rxe_hmm_dev *hmm)
 	batch->hmm = hmm;
 	batch->nr_copies = 0;
 	batch->nr_pages = 0;
+	batch->nr_spare = 0;
+	batch->pages.nr = 0;
 
 	return batch;
 }
@@ -119,6 +122,17 @@ static void copy_to_system(struct rxe_batch *batch, struct page *dst,
 		add_copy(batch, dst + i, rxe_dmem_backing(src + i), 1);
 }
 
+/* Another page of device memory for the entries from @i on. */
+static struct page *next_device_page(struct rxe_batch *batch, unsigned int i)
+{
+	if (!batch->pages.nr &&
+	    !rxe_dmem_take(batch->hmm->dmem, &batch->pages,
+			   batch->nr_pages - i))
+		return NULL;
+
+	return rxe_dmem_next(&batch->pages);
+}
+
 /**
  * rxe_batch_to_device - give an entry a destination in device memory
  * @batch: the batch, after setup
@@ -137,7 +151,7 @@ unsigned int rxe_batch_to_device(struct rxe_batch *batch, unsigned int i)
 	unsigned int n;
 
 	if (order) {
-		page = rxe_dmem_alloc(dmem, order);
+		page = rxe_dmem_alloc_folio(dmem);
 		if (page) {
 			batch->dst[i] = migrate_pfn(page_to_pfn(page)) |
 					MIGRATE_PFN_COMPOUND;
@@ -148,7 +162,7 @@ unsigned int rxe_batch_to_device(struct rxe_batch *batch, unsigned int i)
 	}
 
 	for (n = 0; n < 1U << order; n++) {
-		page = rxe_dmem_alloc(dmem, 0);
+		page = next_device_page(batch, i + n);
 		if (!page) {
 			drop_pages(batch, i, n);
 			batch->nr_copies = nr_copies;
@@ -161,25 +175,44 @@ unsigned int rxe_batch_to_device(struct rxe_batch *batch, unsigned int i)
 	return n;
 }
 
-static struct page *alloc_system(unsigned int order, struct vm_area_struct *vma,
-				 unsigned long va)
+static struct page *alloc_folio(struct vm_area_struct *vma, unsigned long va)
 {
+	gfp_t gfp = GFP_TRANSHUGE | __GFP_NOWARN |
+		    (vma ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
 	struct folio *folio;
-	gfp_t gfp;
 
-	if (order)
-		gfp = GFP_TRANSHUGE | __GFP_NOWARN |
-		      (vma ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
-	else
-		gfp = GFP_HIGHUSER_MOVABLE;
-
-	folio = vma ? vma_alloc_folio(gfp, order, vma, va) :
-		      folio_alloc(gfp, order);
+	folio = vma ? vma_alloc_folio(gfp, RXE_DMEM_BLOCK_ORDER, vma, va) :
+		      folio_alloc(gfp, RXE_DMEM_BLOCK_ORDER);
 	if (!folio)
 		return NULL;
 	folio_lock(folio);
 
 	return folio_page(folio, 0);
+}
+
+/* Another page of RAM for the entries from @i on, from where @vma has it. */
+static struct page *next_system_page(struct rxe_batch *batch, unsigned int i,
+				     struct vm_area_struct *vma, unsigned long va)
+{
+	unsigned int want = min(batch->nr_pages - i, RXE_BATCH_SPARE);
+	struct page *page;
+
+	if (vma && vma_policy(vma)) {
+		page = alloc_page_vma(GFP_HIGHUSER_MOVABLE, vma, va);
+	} else {
+		if (!batch->nr_spare && want > 1) {
+			memset(batch->spare, 0, sizeof(batch->spare));
+			batch->nr_spare =
+				alloc_pages_bulk(GFP_HIGHUSER_MOVABLE, want,
+						 batch->spare);
+		}
+		page = batch->nr_spare ? batch->spare[--batch->nr_spare] :
+					 alloc_page(GFP_HIGHUSER_MOVABLE);
+	}
+	if (page)
+		lock_page(page);
+
+	return page;
 }
 
 /**
@@ -203,7 +236,7 @@ unsigned int rxe_batch_to_system(struct rxe_batch *batch, unsigned int i,
 	unsigned int n;
 
 	if (order) {
-		page = alloc_system(order, vma, va);
+		page = alloc_folio(vma, va);
 		if (page) {
 			batch->dst[i] = migrate_pfn(page_to_pfn(page)) |
 					MIGRATE_PFN_COMPOUND;
@@ -216,7 +249,8 @@ unsigned int rxe_batch_to_system(struct rxe_batch *batch, unsigned int i,
 	}
 
 	for (n = 0; n < 1U << order; n++) {
-		page = alloc_system(0, vma, va + n * PAGE_SIZE);
+		page = next_system_page(batch, i + n, vma,
+					va + n * PAGE_SIZE);
 		if (!page) {
 			drop_pages(batch, i, n);
 			batch->nr_copies = nr_copies;
@@ -231,7 +265,7 @@ unsigned int rxe_batch_to_system(struct rxe_batch *batch, unsigned int i,
 
 /**
  * rxe_batch_copy - copy all that has a destination
- * @batch: the batch
+ * @batch: the batch; no entry gets a destination any more
  *
  * Context: may sleep.
  */
@@ -240,6 +274,9 @@ void rxe_batch_copy(struct rxe_batch *batch)
 	if (batch->nr_copies)
 		rxe_ce_run(batch->hmm->ce, batch->copies, batch->nr_copies);
 	batch->nr_copies = 0;
+	rxe_dmem_untake(batch->hmm->dmem, &batch->pages);
+	while (batch->nr_spare)
+		__free_page(batch->spare[--batch->nr_spare]);
 }
 
 /**
@@ -259,6 +296,66 @@ unsigned int rxe_batch_moved(struct rxe_batch *batch, unsigned int i)
 	return batch->dst[i] & MIGRATE_PFN_COMPOUND ? RXE_BATCH_PAGES : 1;
 }
 
+/* Pages of device memory that follow each other, to be told of together. */
+struct told {
+	struct page	*first;
+	unsigned int	nr;
+};
+
+static bool told_add(struct told *told, struct page *page, unsigned int pages)
+{
+	if (told->nr && page != told->first + told->nr)
+		return false;
+	if (!told->nr)
+		told->first = page;
+	told->nr += pages;
+
+	return true;
+}
+
+static void told_arrived(struct told *told, struct rxe_dmem_tag tag)
+{
+	if (!told->nr)
+		return;
+	rxe_dmem_set_tag(told->first, told->nr, tag);
+	rxe_dmem_count(told->first, told->nr, RXE_DMEM_PROMOTED);
+	told->nr = 0;
+}
+
+static void told_left(struct told *told, enum rxe_dmem_move how)
+{
+	if (!told->nr)
+		return;
+	rxe_dmem_count(told->first, told->nr, how);
+	told->nr = 0;
+}
+
+/**
+ * rxe_batch_arrived - tag and count what moves to the device
+ * @batch: the batch, between pages and finalize
+ * @tag: whose the pages are
+ *
+ * Context: any.
+ */
+void rxe_batch_arrived(struct rxe_batch *batch, struct rxe_dmem_tag tag)
+{
+	struct told told = {};
+	struct page *page;
+	unsigned int i, n;
+
+	for (i = 0; i < batch->nr_pages; i += max(n, 1U)) {
+		n = rxe_batch_moved(batch, i);
+		if (!n)
+			continue;
+		page = migrate_pfn_to_page(batch->dst[i]);
+		if (!told_add(&told, page, n)) {
+			told_arrived(&told, tag);
+			told_add(&told, page, n);
+		}
+	}
+	told_arrived(&told, tag);
+}
+
 /**
  * rxe_batch_left - count what moves from the device to RAM
  * @batch: the batch, between pages and finalize
@@ -270,14 +367,21 @@ unsigned int rxe_batch_moved(struct rxe_batch *batch, unsigned int i)
 unsigned int rxe_batch_left(struct rxe_batch *batch, enum rxe_dmem_move how)
 {
 	unsigned int i, n, moved = 0;
+	struct told told = {};
+	struct page *page;
 
 	for (i = 0; i < batch->nr_pages; i += max(n, 1U)) {
 		n = rxe_batch_moved(batch, i);
 		if (!n)
 			continue;
-		rxe_dmem_count(migrate_pfn_to_page(batch->src[i]), n, how);
+		page = migrate_pfn_to_page(batch->src[i]);
+		if (!told_add(&told, page, n)) {
+			told_left(&told, how);
+			told_add(&told, page, n);
+		}
 		moved += n;
 	}
+	told_left(&told, how);
 
 	return moved;
 }

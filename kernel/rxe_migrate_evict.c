@@ -119,25 +119,26 @@ static unsigned int evacuate_round(struct rxe_batch *batch, u32 mirror)
 /**
  * rxe_migrate_evacuate_mirror - bring a process's pages back
  * @hmm: the device
- * @user: what the process's mirror has
+ * @mirror: id of the process's mirror
  *
  * What can't be had now stays on the device until the CPU touches it.
  *
  * Context: may sleep; mmap_lock isn't held.
  */
-void rxe_migrate_evacuate_mirror(struct rxe_hmm_dev *hmm,
-				 struct rxe_dmem_user *user)
+void rxe_migrate_evacuate_mirror(struct rxe_hmm_dev *hmm, u32 mirror)
 {
+	struct rxe_dmem_info info;
 	struct rxe_batch *batch;
 	unsigned int i;
 
-	if (!atomic64_read(&user->nr_pages))
+	rxe_dmem_get_info(hmm->dmem, &info);
+	if (!info.used)
 		return;
 	batch = rxe_batch_create(hmm);
 	if (!batch)
 		return;
-	for (i = 0; i < MIRROR_ROUNDS && atomic64_read(&user->nr_pages); i++)
-		if (!evacuate_round(batch, user->id))
+	for (i = 0; i < MIRROR_ROUNDS; i++)
+		if (!evacuate_round(batch, mirror))
 			break;
 	rxe_batch_destroy(batch);
 }

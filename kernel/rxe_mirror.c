@@ -28,6 +28,7 @@
  * returns, none is moving to or from the pages that it cleared.
  */
 #include <linux/hashtable.h>
+#include <linux/idr.h>
 #include <linux/sched/mm.h>
 
 #include "rxe.h"
@@ -41,6 +42,7 @@
 
 static DEFINE_MUTEX(mirrors_lock);
 static DEFINE_HASHTABLE(mirrors, MIRRORS_BITS);
+static DEFINE_IDA(mirror_ids);
 
 /* One place each, so that lockdep sees one class each. */
 static void window_init_lock(struct rxe_window *window)
@@ -336,15 +338,18 @@ static struct rxe_mirror *mirror_create(struct rxe_dev *rxe,
 					struct mm_struct *mm)
 {
 	struct rxe_mirror *mirror;
+	int id;
 
 	rxe_race_reach(RXE_RACE_MAKING);
 	mirror = kzalloc_obj(*mirror);
 	if (!mirror)
 		return NULL;
-	if (rxe_dmem_user_add(&mirror->user)) {
+	id = ida_alloc_min(&mirror_ids, 1, GFP_KERNEL);
+	if (id < 0) {
 		kfree(mirror);
 		return NULL;
 	}
+	mirror->id = id;
 
 	mmgrab(mm);
 	mirror->mm = mm;
@@ -363,15 +368,15 @@ static void mirror_destroy(struct rxe_mirror *mirror)
 	struct rxe_window *window;
 	unsigned long i;
 
-	rxe_migrate_evacuate_mirror(mirror->rxe->hmm, &mirror->user);
-	rxe_dmem_user_del(&mirror->user);
+	rxe_migrate_evacuate_mirror(mirror->rxe->hmm, mirror->id);
+	ida_free(&mirror_ids, mirror->id);
 	xa_for_each(&mirror->windows, i, window)
 		window_destroy(window);
 	xa_destroy(&mirror->windows);
 	mtree_destroy(&mirror->prefer);
 	mutex_destroy(&mirror->windows_lock);
 	mmdrop(mirror->mm);
-	kfree_rcu(mirror, rcu);
+	kfree(mirror);
 	rxe_audit_freed(RXE_AUDIT_MIRRORS);
 }
 

@@ -82,12 +82,13 @@ enum rxe_entry_flags {
  * @nr_valid: how many pages are mapped
  * @ra_next: page index at which a sequential stream would miss next
  * @ra_pages: how far the last fault of that stream reached
+ * @refill: much was moved here: let the next fault take all that is present
  * @accessed: the NIC was here since rxe_mirror_touch_accessed() looked
  * @nr_invalidated: pages that invalidations have taken away, ever
  *
  * All but @lock is written under @lock held for write, except that readers
  * set %RXE_ENTRY_DIRTY with an atomic operation, and @accessed. @ra_next,
- * @ra_pages and @accessed are hints: they are also read without the lock.
+ * @ra_pages, @refill and @accessed are hints: they are also read without the lock.
  */
 struct rxe_region {
 	rwlock_t		lock;
@@ -97,6 +98,7 @@ struct rxe_region {
 	unsigned short		ra_next;
 	unsigned short		ra_pages;
 	bool			accessed;
+	bool			refill;
 	u64			nr_invalidated;
 };
 
@@ -127,8 +129,7 @@ struct rxe_window {
  * @windows: struct rxe_window by address >> RXE_WINDOW_SHIFT
  * @windows_lock: serialises the making of windows and regions
  * @prefer: where pages are wanted, by page number (rxe_migrate_prefer.c)
- * @user: what the process has of the device's memory
- * @rcu: frees it after those who look @user up
+ * @id: marks its pages in the device's memory
  */
 struct rxe_mirror {
 	struct rxe_dev		*rxe;
@@ -138,8 +139,7 @@ struct rxe_mirror {
 	struct xarray		windows;
 	struct mutex		windows_lock;	/* makes windows, regions */
 	struct maple_tree	prefer;
-	struct rxe_dmem_user	user;
-	struct rcu_head		rcu;
+	u32			id;
 };
 
 /**
@@ -153,7 +153,6 @@ struct rxe_mirror {
  * @nr_prefetched: pages mapped by ibv_advise_mr()
  * @base_invalidated: invalidated pages of the MR's range before it existed
  * @user: what came to the device's memory through this MR
- * @rcu: frees it after those who look @user up
  */
 struct rxe_mirror_mr {
 	struct ib_umem		umem;
@@ -164,7 +163,6 @@ struct rxe_mirror_mr {
 	atomic64_t		nr_prefetched;
 	u64			base_invalidated;
 	struct rxe_dmem_user	user;
-	struct rcu_head		rcu;
 };
 
 /* The on-demand MR whose umem this is; is_odp_mr() said that it is one. */
@@ -178,7 +176,6 @@ enum rxe_fault_flags {
 	RXE_FAULT_WRITE		= BIT(0),	/* for writing */
 	RXE_FAULT_SNAPSHOT	= BIT(1),	/* take what is present, fault nothing */
 	RXE_FAULT_PREFETCH	= BIT(2),	/* asked for by ibv_advise_mr() */
-	RXE_FAULT_MIGRATED	= BIT(3),	/* to see new places, not counted */
 };
 
 /* One deadline for all the retries of one access. */
@@ -218,7 +215,7 @@ static inline unsigned long rxe_entry_of(unsigned long pfn, bool write)
 		return rxe_entry(pfn, write);
 
 	return rxe_entry(page_to_pfn(rxe_dmem_backing(page)), write) |
-	       RXE_ENTRY_DEVICE | (write ? RXE_ENTRY_DIRTY : 0);
+	       RXE_ENTRY_DEVICE;
 }
 
 static inline struct page *rxe_entry_page(unsigned long entry)
@@ -248,6 +245,15 @@ static inline struct rxe_region *rxe_mirror_region(struct rxe_mirror *mirror,
 		return NULL;
 	/* pairs with smp_store_release() in rxe_mirror_make_region() */
 	return smp_load_acquire(&window->regions[rxe_region_index(va)]);
+}
+
+/* Pages of the region of @va were moved: the next fault takes them all. */
+static inline void rxe_mirror_refill(struct rxe_mirror *mirror, unsigned long va)
+{
+	struct rxe_region *region = rxe_mirror_region(mirror, va);
+
+	if (region)
+		WRITE_ONCE(region->refill, true);
 }
 
 /* rxe_mirror.c */

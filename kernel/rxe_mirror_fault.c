@@ -133,6 +133,11 @@ static void plan(struct fault *f)
 	f->around_first = round_down(f->first, AROUND_PAGES);
 	f->around_last = round_down(f->last, AROUND_PAGES) + AROUND_PAGES - 1;
 	f->end = min_t(unsigned int, f->end + ahead_pages(f), RXE_REGION_PAGES);
+	if (READ_ONCE(f->region->refill)) {
+		WRITE_ONCE(f->region->refill, false);
+		f->around_first = 0;
+		f->around_last = RXE_REGION_PAGES - 1;
+	}
 	clamp_to_mr(f);
 	f->around_last = max(f->around_last, f->end - 1);
 }
@@ -395,8 +400,6 @@ static void count_fault(struct rxe_mirror_mr *mmr, unsigned int flags, int pages
 {
 	atomic64_t *device = mmr->mirror->rxe->stats_counters;
 
-	if (flags & RXE_FAULT_MIGRATED)
-		return;
 	if (flags & RXE_FAULT_PREFETCH) {
 		atomic64_add(pages, &mmr->nr_prefetched);
 		atomic64_add(pages, &device[RXE_CNT_PAGE_PREFETCH]);

@@ -33,6 +33,17 @@ static unsigned long mirror_va(struct rxe_mr *mr, u64 iova)
 	return mr->umem->address + (iova - mr->ibmr.iova);
 }
 
+/*
+ * The page that the process has. What is written on the device stays dirty when
+ * it comes to RAM: the kernel takes the mark along from page to page.
+ */
+static struct page *entry_page(unsigned long entry)
+{
+	struct page *page = rxe_entry_page(entry);
+
+	return entry & RXE_ENTRY_DEVICE ? rxe_dmem_front(page) : page;
+}
+
 /* Mark the folios behind [first, last] dirty, once for each entry. */
 static void mark_dirty(struct rxe_region *region, unsigned int first,
 		       unsigned int last)
@@ -49,7 +60,7 @@ static void mark_dirty(struct rxe_region *region, unsigned int first,
 		 * As under a page table lock: the folio can't be truncated,
 		 * since that has to invalidate the entry first.
 		 */
-		set_page_dirty(rxe_entry_page(entry));
+		set_page_dirty(entry_page(entry));
 		where = region->huge ? &region->huge : &region->table[i];
 		set_bit(RXE_ENTRY_DIRTY_BIT, where);
 	}

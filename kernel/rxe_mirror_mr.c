@@ -94,9 +94,9 @@ int rxe_odp_mr_init_user(struct rxe_dev *rxe, u64 start, u64 length, u64 iova,
 	return 0;
 
 err_user:
-	rxe_dmem_user_del(&mmr->user);
+	rxe_dmem_user_del(rxe->hmm->dmem, &mmr->user);
 err_mmr:
-	kfree_rcu(mmr, rcu);
+	kfree(mmr);
 	return err;
 }
 
@@ -126,9 +126,9 @@ void rxe_mirror_mr_fini(struct rxe_mr *mr)
 	struct rxe_mirror_mr *mmr = umem_to_mirror_mr(mr->umem);
 
 	mr->umem = NULL;
+	rxe_dmem_user_del(mmr->mirror->rxe->hmm->dmem, &mmr->user);
 	rxe_mirror_put(mmr->mirror);
-	rxe_dmem_user_del(&mmr->user);
-	kfree_rcu(mmr, rcu);
+	kfree(mmr);
 	rxe_audit_freed(RXE_AUDIT_MRS);
 }
 

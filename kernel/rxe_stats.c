@@ -27,7 +27,7 @@ static u64 nr_invalidated(const struct rxe_mirror_mr *mmr)
 
 static u64 nr_moved(const struct rxe_mirror_mr *mmr, enum rxe_dmem_move move)
 {
-	return atomic64_read(&mmr->user.nr_moved[move]);
+	return READ_ONCE(mmr->user.nr_moved[move]);
 }
 
 static int fill_counters(struct sk_buff *msg, struct rxe_mirror_mr *mmr)
@@ -40,7 +40,7 @@ static int fill_counters(struct sk_buff *msg, struct rxe_mirror_mr *mmr)
 		{ "page_faults_handled", atomic64_read(&mmr->nr_faults_handled) },
 		{ "page_invalidations", nr_invalidated(mmr) },
 		{ "page_prefetch", atomic64_read(&mmr->nr_prefetched) },
-		{ "device_pages", atomic64_read(&mmr->user.nr_pages) },
+		{ "device_pages", READ_ONCE(mmr->user.nr_pages) },
 		{ "pages_promoted", nr_moved(mmr, RXE_DMEM_PROMOTED) },
 		{ "pages_demoted", nr_moved(mmr, RXE_DMEM_DEMOTED) },
 		{ "pages_evicted", nr_moved(mmr, RXE_DMEM_EVICTED) },

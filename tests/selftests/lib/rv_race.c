@@ -12,7 +12,8 @@
 
 static const char * const points[] = {
 	"making", "unmaking", "fault_begun", "fault_walked", "fault_checked",
-	"invalidate_seq", "io_entered", "io_both",
+	"invalidate_seq", "io_entered", "io_both", "migrate_setup",
+	"migrate_copied",
 };
 
 int rv_race_here(void)
