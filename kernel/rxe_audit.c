@@ -18,6 +18,7 @@ static const char * const names[RXE_AUDIT_KINDS] = {
 	[RXE_AUDIT_ADVISES]	= "advises",
 	[RXE_AUDIT_CHUNKS]	= "chunks",
 	[RXE_AUDIT_BACKINGS]	= "backings",
+	[RXE_AUDIT_CHANNELS]	= "channels",
 };
 
 /**

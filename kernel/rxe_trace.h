@@ -164,6 +164,31 @@ TRACE_EVENT(rxe_migrate_cpu_fault,
 		  __entry->va, __entry->pages, __entry->us)
 );
 
+TRACE_EVENT(rxe_ce_copy,
+	TP_PROTO(const struct rxe_dev *rxe, unsigned int copies,
+		 u64 engine_bytes, u64 cpu_bytes, bool fell_back, s64 us),
+	TP_ARGS(rxe, copies, engine_bytes, cpu_bytes, fell_back, us),
+	TP_STRUCT__entry(
+		__string(dev, rxe->ib_dev.name)
+		__field(unsigned int, copies)
+		__field(u64, engine_bytes)
+		__field(u64, cpu_bytes)
+		__field(bool, fell_back)
+		__field(s64, us)
+	),
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->copies = copies;
+		__entry->engine_bytes = engine_bytes;
+		__entry->cpu_bytes = cpu_bytes;
+		__entry->fell_back = fell_back;
+		__entry->us = us;
+	),
+	TP_printk("dev=%s copies=%u engine_bytes=%llu cpu_bytes=%llu fell_back=%d us=%lld",
+		  __get_str(dev), __entry->copies, __entry->engine_bytes,
+		  __entry->cpu_bytes, __entry->fell_back, __entry->us)
+);
+
 #endif /* RXE_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH
