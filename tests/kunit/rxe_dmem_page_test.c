@@ -54,86 +54,89 @@ static struct rxe_dmem_block *test_block(struct rxe_dmem *dmem, unsigned int i)
 	return &chunk->blocks[i];
 }
 
-/* Takes a page, or a block, and returns its number in the chunk. */
+/* Take pages of a block; returns the number of the first in the chunk. */
 static unsigned long test_take(struct rxe_dmem *dmem, unsigned int i,
-			       unsigned int order)
+			       unsigned int first, unsigned int nr)
 {
 	struct page *page;
 
 	spin_lock_irq(&dmem->lock);
-	page = block_take(dmem, test_block(dmem, i), order);
+	page = block_take(dmem, test_block(dmem, i), first, nr);
 	spin_unlock_irq(&dmem->lock);
 
 	return page_to_pfn(page) - PHYS_PFN(TEST_START);
 }
 
-/* Gives one page back, as rxe_dmem_folio_free() does. */
-static void test_give(struct rxe_dmem *dmem, unsigned int i, unsigned int page)
+/* Give pages back, as rxe_dmem_untake() does with what was not used. */
+static void test_give(struct rxe_dmem *dmem, unsigned int i, unsigned int first,
+		      unsigned int nr)
 {
 	struct rxe_dmem_block *block = test_block(dmem, i);
+	struct rxe_dmem_run run = {
+		.block = block,
+		.page = pfn_to_page(rxe_dmem_block_pfn(block) + first),
+		.nr = nr,
+	};
 
-	spin_lock_irq(&dmem->lock);
-	__clear_bit(page, block->used);
-	block->nr_used--;
-	dmem->used--;
-	rxe_dmem_file(dmem, block);
-	spin_unlock_irq(&dmem->lock);
+	rxe_dmem_untake(dmem, &run);
 }
 
-static void take_pages(struct kunit *test)
+static void take_runs(struct kunit *test)
 {
 	struct rxe_dmem *dmem = test_dmem(test);
-	struct rxe_dmem_block *block = test_block(dmem, 1);
-	unsigned long i;
+	struct rxe_dmem_block *block = test_block(dmem, 0);
+	struct rxe_dmem_run run = {}, more = {};
 
-	for (i = 0; i < RXE_DMEM_BLOCK_PAGES; i++) {
-		KUNIT_ASSERT_EQ(test, test_take(dmem, 1, 0), RXE_DMEM_BLOCK_PAGES + i);
-		KUNIT_ASSERT_EQ(test, dmem->used, i + 1);
-	}
+	KUNIT_EXPECT_EQ(test, rxe_dmem_take(dmem, &run, 10), 10);
+	KUNIT_EXPECT_PTR_EQ(test, run.block, block);
+	KUNIT_EXPECT_EQ(test, page_to_pfn(run.page), PHYS_PFN(TEST_START));
+	KUNIT_EXPECT_PTR_EQ(test, dmem->partial.next, &block->node);
+	KUNIT_EXPECT_EQ(test, dmem->used, 10);
+
+	/* a hole is as long as it is, and partly used blocks come first */
+	test_give(dmem, 0, 3, 4);
+	KUNIT_EXPECT_EQ(test, rxe_dmem_take(dmem, &more, 100), 4);
+	KUNIT_EXPECT_EQ(test, page_to_pfn(more.page), PHYS_PFN(TEST_START) + 3);
+	more.nr = 0;
+	KUNIT_EXPECT_EQ(test, rxe_dmem_take(dmem, &more, 10 * RXE_DMEM_BLOCK_PAGES),
+			RXE_DMEM_BLOCK_PAGES - 10);
 	/* full: on no list */
 	KUNIT_EXPECT_TRUE(test, list_empty(&block->node));
 	KUNIT_EXPECT_TRUE(test, list_empty(&dmem->partial));
 
-	test_give(dmem, 1, 7);
-	KUNIT_EXPECT_PTR_EQ(test, dmem->partial.next, &block->node);
-	KUNIT_EXPECT_EQ(test, test_take(dmem, 1, 0), RXE_DMEM_BLOCK_PAGES + 7);
-	for (i = 0; i < RXE_DMEM_BLOCK_PAGES; i++)
-		test_give(dmem, 1, i);
+	rxe_dmem_untake(dmem, &more);
+	KUNIT_EXPECT_EQ(test, more.nr, 0);
+	rxe_dmem_untake(dmem, &more);
+	rxe_dmem_untake(dmem, &run);
 	KUNIT_EXPECT_TRUE(test, list_empty(&dmem->partial));
 	KUNIT_EXPECT_EQ(test, list_count_nodes(&dmem->free), TEST_BLOCKS);
 	KUNIT_EXPECT_EQ(test, dmem->used, 0);
 	KUNIT_EXPECT_EQ(test, dmem->peak, RXE_DMEM_BLOCK_PAGES);
 }
 
-static void take_block(struct kunit *test)
-{
-	struct rxe_dmem *dmem = test_dmem(test);
-
-	KUNIT_EXPECT_EQ(test, test_take(dmem, 2, RXE_DMEM_BLOCK_ORDER),
-			2 * RXE_DMEM_BLOCK_PAGES);
-	KUNIT_EXPECT_EQ(test, dmem->used, RXE_DMEM_BLOCK_PAGES);
-	KUNIT_EXPECT_TRUE(test, bitmap_full(test_block(dmem, 2)->used,
-					    RXE_DMEM_BLOCK_PAGES));
-	KUNIT_EXPECT_EQ(test, list_count_nodes(&dmem->free), TEST_BLOCKS - 1);
-}
-
 /* Neither more than the size allows, nor what is on no list. */
-static void alloc_none(struct kunit *test)
+static void take_none(struct kunit *test)
 {
 	struct rxe_dmem *dmem = test_dmem(test);
+	struct rxe_dmem_run run = {};
 	unsigned int i;
 
 	dmem->size = RXE_DMEM_BLOCK_PAGES;
-	test_take(dmem, 0, 0);
-	KUNIT_EXPECT_NULL(test, rxe_dmem_alloc(dmem, RXE_DMEM_BLOCK_ORDER));
-	for (i = 1; i < RXE_DMEM_BLOCK_PAGES; i++)
-		test_take(dmem, 0, 0);
-	KUNIT_EXPECT_NULL(test, rxe_dmem_alloc(dmem, 0));
+	test_take(dmem, 1, 0, 1);
+	KUNIT_EXPECT_NULL(test, rxe_dmem_alloc_folio(dmem));
+	KUNIT_EXPECT_EQ(test, rxe_dmem_take(dmem, &run, 2 * RXE_DMEM_BLOCK_PAGES),
+			RXE_DMEM_BLOCK_PAGES - 1);
+	run.nr = 0;
+	KUNIT_EXPECT_EQ(test, rxe_dmem_take(dmem, &run, 1), 0);
 
+	dmem->size = 0;
+	KUNIT_EXPECT_EQ(test, rxe_dmem_take(dmem, &run, 1), 0);
+
+	/* room, but no whole block */
 	dmem->size = TEST_BLOCKS * RXE_DMEM_BLOCK_PAGES;
-	for (i = 1; i < TEST_BLOCKS; i++)
-		test_take(dmem, i, 0);
-	KUNIT_EXPECT_NULL(test, rxe_dmem_alloc(dmem, RXE_DMEM_BLOCK_ORDER));
+	for (i = 0; i < TEST_BLOCKS; i += 2)
+		test_take(dmem, i, 0, 1);
+	KUNIT_EXPECT_NULL(test, rxe_dmem_alloc_folio(dmem));
 }
 
 static void pick_coldest(struct kunit *test)
@@ -145,12 +148,11 @@ static void pick_coldest(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, pfns);
 	KUNIT_EXPECT_EQ(test, rxe_dmem_pick_coldest(dmem, &after, U64_MAX, pfns), 0);
-	test_take(dmem, 0, 0);
-	test_take(dmem, 2, 0);
-	test_take(dmem, 2, 0);
+	test_take(dmem, 0, 0, 1);
+	test_take(dmem, 2, 0, 2);
 	clock = rxe_dmem_clock(dmem);
-	test_take(dmem, 1, 0);
-	test_take(dmem, 0, 0);
+	test_take(dmem, 1, 0, 1);
+	test_take(dmem, 0, 1, 1);
 
 	/* 2 was used before 1, and that before 0 */
 	KUNIT_EXPECT_EQ(test, rxe_dmem_pick_coldest(dmem, &after, clock, pfns), 2);
@@ -174,11 +176,10 @@ static void pick_mirror(struct kunit *test)
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, pfns);
-	for (i = 0; i < 4; i++) {
-		test_take(dmem, 0, 0);
-		test_take(dmem, 2, 0);
+	test_take(dmem, 0, 0, 4);
+	test_take(dmem, 2, 0, 4);
+	for (i = 0; i < 4; i++)
 		tags[i].mirror = 1 + i % 2;
-	}
 	tags[2 * RXE_DMEM_BLOCK_PAGES + 3].mirror = 2;
 	/* the tag of a page that nobody uses says nothing */
 	tags[2 * RXE_DMEM_BLOCK_PAGES + 4].mirror = 2;
@@ -193,34 +194,42 @@ static void pick_mirror(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rxe_dmem_pick_mirror(dmem, 3, &cursor, pfns), 0);
 }
 
+static void test_count(struct rxe_dmem *dmem, u32 id, long pages)
+{
+	spin_lock_irq(&dmem->lock);
+	count_pages(dmem, id, pages);
+	spin_unlock_irq(&dmem->lock);
+}
+
 static void count_users(struct kunit *test)
 {
+	struct rxe_dmem *dmem = test_dmem(test);
 	struct rxe_dmem_user a, b;
+	u32 id;
 
 	KUNIT_ASSERT_EQ(test, rxe_dmem_user_add(&a), 0);
 	KUNIT_ASSERT_EQ(test, rxe_dmem_user_add(&b), 0);
 	KUNIT_EXPECT_NE(test, a.id, 0);
 	KUNIT_EXPECT_NE(test, a.id, b.id);
-	count_user(a.id, 5);
-	count_user(b.id, 7);
-	count_user(a.id, -2);
-	count_user(0, 100);
-	count_moved(b.id, 3, RXE_DMEM_EVICTED);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&a.nr_pages), 3);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&b.nr_pages), 7);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&b.nr_moved[RXE_DMEM_EVICTED]), 3);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&a.nr_moved[RXE_DMEM_EVICTED]), 0);
-	rxe_dmem_user_del(&a);
-	/* gone: what comes late is not counted */
-	count_user(a.id, 1);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&a.nr_pages), 3);
-	rxe_dmem_user_del(&b);
+	test_count(dmem, a.id, 5);
+	test_count(dmem, b.id, 7);
+	test_count(dmem, a.id, -2);
+	test_count(dmem, 0, 100);
+	KUNIT_EXPECT_EQ(test, a.nr_pages, 3);
+	KUNIT_EXPECT_EQ(test, b.nr_pages, 7);
+
+	/* gone, also if it was the last that was counted */
+	test_count(dmem, a.id, 1);
+	id = a.id;
+	rxe_dmem_user_del(dmem, &a);
+	test_count(dmem, id, 1);
+	KUNIT_EXPECT_EQ(test, a.nr_pages, 4);
+	rxe_dmem_user_del(dmem, &b);
 }
 
 static struct kunit_case rxe_dmem_page_cases[] = {
-	KUNIT_CASE(take_pages),
-	KUNIT_CASE(take_block),
-	KUNIT_CASE(alloc_none),
+	KUNIT_CASE(take_runs),
+	KUNIT_CASE(take_none),
 	KUNIT_CASE(pick_coldest),
 	KUNIT_CASE(pick_mirror),
 	KUNIT_CASE(count_users),
