@@ -5,7 +5,10 @@
  * for other programs.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <rdma/ib_user_ioctl_verbs.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
 
 #include "kselftest_harness.h"
@@ -566,6 +569,98 @@ TEST_F(uapi, migrate_large)
 	munmap(mem, size);
 }
 
+/* Calls until the region is gone; what else they get is remembered. */
+struct caller {
+	struct ibv_context *ctx;
+	struct call call;
+	pthread_t thread;
+	atomic_int calls;
+	int odd;
+};
+
+static void *call_until_gone(void *arg)
+{
+	struct caller *c = arg;
+	int i, err;
+
+	for (i = 0; ; i++) {
+		c->call.method = methods[i % ARRAY_SIZE(methods)];
+		c->call.range.place = 0;
+		if (c->call.method == RXE_HMM_METHOD_MIGRATE)
+			c->call.range.place = i & 1 ? SYSTEM : DEVICE;
+		err = call_run(&c->call, c->ctx);
+		atomic_fetch_add(&c->calls, 1);
+		if (err == -ENOENT)
+			return NULL;
+		/* the region is on its way out, or device memory is off */
+		if (err && err != -EBUSY && err != -EOPNOTSUPP)
+			c->odd = err;
+	}
+}
+
+/* A region goes away while calls that name it by its handle run. */
+TEST_F(uapi, dereg_under_calls)
+{
+	struct caller c = { .ctx = self->dev.ctx };
+	struct ibv_mr *mr;
+	int i, err;
+
+	for (i = 0; i < rv_shrink(100); i++) {
+		mr = rv_reg_all(&self->dev, &self->buf, RV_ACCESS | RV_ODP);
+		ASSERT_NE(NULL, mr);
+		call_init(&c.call, 0, mr);
+		atomic_store(&c.calls, 0);
+		ASSERT_EQ(0, pthread_create(&c.thread, NULL, call_until_gone,
+					    &c));
+		ASSERT_TRUE(rv_wait_for(atomic_load(&c.calls) > i % 7));
+		while ((err = ibv_dereg_mr(mr)) == EBUSY)
+			;
+		ASSERT_EQ(0, err);
+		ASSERT_EQ(0, pthread_join(c.thread, NULL));
+		ASSERT_EQ(0, c.odd);
+	}
+}
+
+/* A process is killed in the middle of moving its memory. */
+TEST_F(uapi, killed_in_migrate)
+{
+	size_t size = 32UL << 20;
+	struct rxe_hmm_migrate_resp resp;
+	int i, pid, go[2];
+	char used[160], c;
+
+	snprintf(used, sizeof(used), "/sys/class/infiniband/%s/hmm/memory_used",
+		 self->dev.name);
+	for (i = 0; i < rv_shrink(10); i++) {
+		ASSERT_EQ(0, pipe(go));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			struct rv_dev dev;
+			struct rv_buf buf;
+			struct ibv_mr *mr;
+
+			if (rv_dev_open(&dev, NULL) || rv_buf_alloc(&buf, size))
+				_exit(1);
+			memset(buf.base, 1, size);
+			mr = rv_reg_all(&dev, &buf, RV_ACCESS | RV_ODP);
+			if (!mr || write(go[1], "", 1) != 1)
+				_exit(2);
+			for (;;) {
+				rv_hmm_migrate(mr, 0, size, DEVICE, &resp);
+				rv_hmm_migrate(mr, 0, size, SYSTEM, &resp);
+			}
+		}
+		ASSERT_EQ(1, read(go[0], &c, 1));
+		usleep(rv_rand_below(50000));
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		ASSERT_EQ(SIGKILL, rv_reap(pid));
+		ASSERT_TRUE(rv_wait_for(rv_get(used, NULL) == 0));
+		close(go[0]);
+		close(go[1]);
+	}
+}
+
 TEST_F(uapi, unprivileged)
 {
 	int pid = fork();
@@ -661,6 +756,33 @@ TEST_F(uapi_number, other_process)
 	}
 	status = rv_reap(pid);
 	EXPECT_EQ(0, status);
+}
+
+/* Deregistration waits for the call that is running, and then it is gone. */
+TEST_F(uapi_number, dereg_under_calls)
+{
+	struct caller c = { .ctx = self->dev.ctx };
+	struct ibv_mr *mr;
+	int64_t number;
+	int i;
+
+	for (i = 0; i < rv_shrink(100); i++) {
+		mr = rv_reg_all(&self->dev, &self->buf, RV_ACCESS | RV_ODP);
+		ASSERT_NE(NULL, mr);
+		number = rv_stat_mrn(&self->dev, mr->lkey);
+		ASSERT_LE(0, number);
+		call_init(&c.call, 0, mr);
+		c.call.by_handle = false;
+		c.call.by_number = true;
+		c.call.number = number;
+		atomic_store(&c.calls, 0);
+		ASSERT_EQ(0, pthread_create(&c.thread, NULL, call_until_gone,
+					    &c));
+		ASSERT_TRUE(rv_wait_for(atomic_load(&c.calls) > i % 7));
+		ASSERT_EQ(0, ibv_dereg_mr(mr));
+		ASSERT_EQ(0, pthread_join(c.thread, NULL));
+		ASSERT_EQ(0, c.odd);
+	}
 }
 
 /*
