@@ -173,6 +173,7 @@ unsigned int rxe_dmem_take(struct rxe_dmem *dmem, struct rxe_dmem_run *run,
 	struct rxe_dmem_block *block;
 	unsigned int first, end;
 
+	run->nr = 0;
 	spin_lock_irq(&dmem->lock);
 	want = min_t(unsigned long, want,
 		     dmem->size - min(dmem->size, dmem->used));
