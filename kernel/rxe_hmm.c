@@ -65,6 +65,8 @@ void rxe_hmm_exit(void)
 {
 	debugfs_remove(debug_dir);
 	rxe_mirror_advise_exit();
+	/* for what rxe_mirror_gc.c frees after a grace period */
+	rcu_barrier();
 	rxe_audit_end();
 }
 

@@ -134,15 +134,19 @@ int rxe_migrate_snapshot(struct rxe_mirror *mirror, unsigned long start,
 	unsigned int tries;
 	int err = -EBUSY;
 
+	down_read(&mirror->gc_sem);
 	window = rxe_mirror_make_window(mirror, start);
-	if (IS_ERR(window))
+	if (IS_ERR(window)) {
+		up_read(&mirror->gc_sem);
 		return -ENOMEM;
+	}
 
 	for (tries = 0; err == -EBUSY && tries < SNAPSHOT_TRIES; tries++) {
 		err = try_snapshot(window, start, end, pfns);
 		if (err && err != -EBUSY)
 			err = snapshot_pages(window, start, end, pfns);
 	}
+	up_read(&mirror->gc_sem);
 
 	return err;
 }

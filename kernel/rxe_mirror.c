@@ -4,8 +4,8 @@
  *
  * A mirror is found by (device, mm) in a table of all mirrors and counted by
  * the MRs that use it. Its windows and regions are made by the first fault
- * that needs them and die with it, so whoever holds an MR may walk from the
- * mirror to a region without a lock or a reference.
+ * that needs them; rxe_mirror_gc.c frees them, and says who may walk from the
+ * mirror to a region and how.
  *
  * Invalidation is the other side of the fault in rxe_mirror_fault.c:
  *
@@ -82,8 +82,9 @@ static unsigned int region_clear(struct rxe_region *region, unsigned int first,
 	return n;
 }
 
+/* The same for addresses. @emptied: was one of the regions left empty? */
 static u64 window_clear(struct rxe_window *window, unsigned long start,
-			unsigned long last)
+			unsigned long last, bool *emptied)
 {
 	unsigned long va, end;
 	struct rxe_region *region;
@@ -94,9 +95,11 @@ static u64 window_clear(struct rxe_window *window, unsigned long start,
 	for (va = start; va <= last && va >= start; va = end) {
 		end = rxe_region_end(va);
 		region = window->regions[rxe_region_index(va)];
-		if (region)
-			n += region_clear(region, rxe_region_page(va),
-					  rxe_region_page(min(last, end - 1)));
+		if (!region)
+			continue;
+		n += region_clear(region, rxe_region_page(va),
+				  rxe_region_page(min(last, end - 1)));
+		*emptied |= !region->nr_valid;
 	}
 
 	return n;
@@ -117,14 +120,18 @@ static bool mirror_invalidate(struct mmu_interval_notifier *mni,
 	unsigned long start = max(range->start, window->start);
 	unsigned long last = min(range->end - 1,
 				 window->start + RXE_WINDOW_SIZE - 1);
+	bool emptied = false;
 	u64 n;
 
 	spin_lock(&window->lock);
 	mmu_interval_set_seq(mni, cur_seq);
 	rxe_race_reach_atomic(RXE_RACE_INVALIDATE_SEQ);
-	n = window_clear(window, start, last);
+	n = window_clear(window, start, last, &emptied);
 	window->nr_invalidated += n;
 	spin_unlock(&window->lock);
+
+	if (emptied && range->event == MMU_NOTIFY_UNMAP)
+		rxe_mirror_gc_later(mirror);
 
 	if (n) {
 		atomic64_add(n, &mirror->rxe->stats_counters[RXE_CNT_PAGE_INVALIDATIONS]);
@@ -138,28 +145,6 @@ static bool mirror_invalidate(struct mmu_interval_notifier *mni,
 static const struct mmu_interval_notifier_ops mirror_notifier_ops = {
 	.invalidate = mirror_invalidate,
 };
-
-static void region_free(struct rxe_region *region)
-{
-	if (region->table)
-		rxe_audit_freed(RXE_AUDIT_TABLES);
-	kfree(region->table);
-	kfree(region);
-	rxe_audit_freed(RXE_AUDIT_REGIONS);
-}
-
-static void window_destroy(struct rxe_window *window)
-{
-	unsigned int i;
-
-	mmu_interval_notifier_remove(&window->notifier);
-	for (i = 0; i < RXE_WINDOW_REGIONS; i++)
-		if (window->regions[i])
-			region_free(window->regions[i]);
-	kfree(window->regions);
-	kfree(window);
-	rxe_audit_freed(RXE_AUDIT_WINDOWS);
-}
 
 static struct rxe_window *window_create(struct rxe_mirror *mirror,
 					unsigned long index)
@@ -178,6 +163,7 @@ static struct rxe_window *window_create(struct rxe_mirror *mirror,
 
 	window->mirror = mirror;
 	window->start = index << RXE_WINDOW_SHIFT;
+	window->nr_invalidated = rxe_mirror_recall(&mirror->lost_windows, index);
 	window_init_lock(window);
 
 	err = mmu_interval_notifier_insert(&window->notifier, mirror->mm,
@@ -207,8 +193,8 @@ err_window:
  * @mirror: the mirror
  * @va: an address in it
  *
- * Context: may sleep, and may take mmap_lock for writing. The caller holds a
- * reference to the process's mm_users.
+ * Context: may sleep, and may take mmap_lock for writing. The caller holds
+ * gc_sem for reading and a reference to the process's mm_users.
  * Return: the window, or ERR_PTR(-ENOMEM), or what
  * mmu_interval_notifier_insert() returned.
  */
@@ -236,7 +222,7 @@ struct rxe_window *rxe_mirror_make_window(struct rxe_mirror *mirror,
  * @window: the address's window
  * @va: the address
  *
- * Context: may sleep.
+ * Context: may sleep. The caller holds gc_sem for reading.
  * Return: the region, or NULL if memory can't be had.
  */
 struct rxe_region *rxe_mirror_make_region(struct rxe_window *window,
@@ -267,25 +253,44 @@ struct rxe_region *rxe_mirror_make_region(struct rxe_window *window,
 	return region;
 }
 
-/* Pages invalidated in [start, last] of a window, by whole regions. */
-static u64 window_count_invalidated(struct rxe_window *window,
-				    unsigned long start, unsigned long last)
+/* Pages that [start, last], in one window, lost to invalidations. */
+static u64 count_in_window(struct rxe_mirror *mirror, unsigned long start,
+			   unsigned long last)
 {
-	unsigned long i = rxe_region_index(start);
+	unsigned long index = start >> RXE_WINDOW_SHIFT, va;
+	struct rxe_window *window = xa_load(&mirror->windows, index);
 	struct rxe_region *region;
 	u64 n = 0;
 
-	if (start == window->start && last - start == RXE_WINDOW_SIZE - 1)
-		return READ_ONCE(window->nr_invalidated);
+	if (last - start == RXE_WINDOW_SIZE - 1)
+		return window ? READ_ONCE(window->nr_invalidated) :
+				rxe_mirror_recall(&mirror->lost_windows, index);
 
-	for (; i <= rxe_region_index(last); i++) {
-		/* pairs with the store in rxe_mirror_make_region() */
-		region = smp_load_acquire(&window->regions[i]);
+	start = round_down(start, RXE_REGION_SIZE);
+	for (va = start; va <= last && va >= start; va += RXE_REGION_SIZE) {
+		n += rxe_mirror_recall(&mirror->lost, va >> RXE_REGION_SHIFT);
+		region = rxe_mirror_region(mirror, va);
 		if (region)
 			n += READ_ONCE(region->nr_invalidated);
 	}
 
 	return n;
+}
+
+/* The index of the next window that there is or was, from @i on. */
+static bool next_window(struct rxe_mirror *mirror, unsigned long *i,
+			unsigned long last)
+{
+	unsigned long live = *i, lost = *i;
+	bool has_live, has_lost;
+
+	has_live = xa_find(&mirror->windows, &live, last, XA_PRESENT);
+	has_lost = xa_find(&mirror->lost_windows, &lost, last, XA_PRESENT);
+	if (!has_live && !has_lost)
+		return false;
+	*i = min(has_live ? live : ULONG_MAX, has_lost ? lost : ULONG_MAX);
+
+	return true;
 }
 
 /**
@@ -297,21 +302,24 @@ static u64 window_count_invalidated(struct rxe_window *window,
  * Counts since the mirror was made, and by whole regions, so that neither the
  * invalidation nor the registration of an MR pays for each MR's statistics.
  *
- * Context: any.
+ * Context: may sleep.
  * Return: the number of pages.
  */
 u64 rxe_mirror_count_invalidated(struct rxe_mirror *mirror,
 				 unsigned long start, unsigned long last)
 {
-	struct rxe_window *window;
-	unsigned long i;
+	unsigned long i = start >> RXE_WINDOW_SHIFT;
+	unsigned long end = last >> RXE_WINDOW_SHIFT;
+	unsigned long first;
 	u64 n = 0;
 
-	xa_for_each_range(&mirror->windows, i, window,
-			  start >> RXE_WINDOW_SHIFT, last >> RXE_WINDOW_SHIFT)
-		n += window_count_invalidated(window, max(start, window->start),
-					      min(last, window->start +
-						  RXE_WINDOW_SIZE - 1));
+	down_read(&mirror->gc_sem);
+	for (; i <= end && next_window(mirror, &i, end); i++) {
+		first = i << RXE_WINDOW_SHIFT;
+		n += count_in_window(mirror, max(start, first),
+				     min(last, first + RXE_WINDOW_SIZE - 1));
+	}
+	up_read(&mirror->gc_sem);
 
 	return n;
 }
@@ -358,6 +366,7 @@ static struct rxe_mirror *mirror_create(struct rxe_dev *rxe,
 	xa_init(&mirror->windows);
 	mt_init(&mirror->prefer);
 	mutex_init(&mirror->windows_lock);
+	rxe_mirror_gc_init(mirror);
 	rxe_audit_made(RXE_AUDIT_MIRRORS);
 
 	return mirror;
@@ -365,14 +374,9 @@ static struct rxe_mirror *mirror_create(struct rxe_dev *rxe,
 
 static void mirror_destroy(struct rxe_mirror *mirror)
 {
-	struct rxe_window *window;
-	unsigned long i;
-
 	rxe_migrate_evacuate_mirror(mirror->rxe->hmm, mirror->id);
 	ida_free(&mirror_ids, mirror->id);
-	xa_for_each(&mirror->windows, i, window)
-		window_destroy(window);
-	xa_destroy(&mirror->windows);
+	rxe_mirror_gc_fini(mirror);
 	mtree_destroy(&mirror->prefer);
 	mutex_destroy(&mirror->windows_lock);
 	mmdrop(mirror->mm);
@@ -412,9 +416,9 @@ struct rxe_mirror *rxe_mirror_get(struct rxe_dev *rxe, struct mm_struct *mm)
  * @mirror: the mirror
  *
  * The last one brings the process's pages back from the device's memory,
- * removes the notifiers, which waits for invalidations that are
- * under way, and frees windows and regions. No data path can be in them: each
- * runs with a reference to an MR, and the MR held the reference dropped here.
+ * removes the notifiers, which waits for invalidations that are under way, and
+ * frees windows and regions. Nobody can be in them: data path and fault run with
+ * a reference to an MR, which held the reference dropped here.
  *
  * Context: may sleep; mmap_lock isn't held.
  */
@@ -452,6 +456,8 @@ static void window_touch(struct rxe_window *window)
 	struct rxe_region *region;
 	unsigned int i;
 
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "windows may go");
+
 	for (i = 0; i < RXE_WINDOW_REGIONS; i++) {
 		/* pairs with the store in rxe_mirror_make_region() */
 		region = smp_load_acquire(&window->regions[i]);
@@ -460,6 +466,21 @@ static void window_touch(struct rxe_window *window)
 		WRITE_ONCE(region->accessed, false);
 		region_touch(region);
 	}
+}
+
+static void mirror_touch(struct rxe_mirror *mirror)
+{
+	struct rxe_window *window;
+	unsigned long i;
+
+	rcu_read_lock();
+	xa_for_each(&mirror->windows, i, window) {
+		window_touch(window);
+		rcu_read_unlock();
+		cond_resched();
+		rcu_read_lock();
+	}
+	rcu_read_unlock();
 }
 
 /**
@@ -474,15 +495,12 @@ static void window_touch(struct rxe_window *window)
 void rxe_mirror_touch_accessed(struct rxe_dev *rxe)
 {
 	struct rxe_mirror *mirror;
-	struct rxe_window *window;
-	unsigned long i;
 	int bucket;
 
 	mutex_lock(&mirrors_lock);
 	hash_for_each(mirrors, bucket, mirror, node)
 		if (mirror->rxe == rxe)
-			xa_for_each(&mirror->windows, i, window)
-				window_touch(window);
+			mirror_touch(mirror);
 	mutex_unlock(&mirrors_lock);
 }
 

@@ -8,12 +8,14 @@
  *
  * An MR is a translation onto the mirror and owns no pages, so it costs the
  * same whatever its length, and MRs that overlap share what was faulted.
- * Windows and regions are made by the first fault in them and live as long as
- * the mirror; a mirror lives as long as the last MR that refers to it.
+ * Windows and regions are made by the first fault in them and given back when
+ * the memory is unmapped (rxe_mirror_gc.c); a mirror lives as long as the last
+ * MR that refers to it.
  *
  * Lock order:
  *
  *	mirrors_lock (get/put of mirrors; never on the data path)
+ *	mirror->gc_sem (readers hold on to windows and regions, the writer frees)
  *	mirror->windows_lock (mutex: making windows and regions)
  *	mm->mmap_lock
  *	  window->lock (spinlock: the lock of the mmu interval notifier protocol)
@@ -32,8 +34,10 @@
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
+#include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <rdma/ib_umem.h>
 
@@ -84,7 +88,8 @@ enum rxe_entry_flags {
  * @ra_pages: how far the last fault of that stream reached
  * @refill: much was moved here: let the next fault take all that is present
  * @accessed: the NIC was here since rxe_mirror_touch_accessed() looked
- * @nr_invalidated: pages that invalidations have taken away, ever
+ * @nr_invalidated: pages that invalidations have taken away
+ * @rcu: frees it after the data path left
  *
  * All but @lock is written under @lock held for write, except that readers
  * set %RXE_ENTRY_DIRTY with an atomic operation, and @accessed. @ra_next,
@@ -100,6 +105,7 @@ struct rxe_region {
 	bool			accessed;
 	bool			refill;
 	u64			nr_invalidated;
+	struct rcu_head		rcu;
 };
 
 /**
@@ -108,8 +114,10 @@ struct rxe_region {
  * @lock: orders mmu_interval_set_seq() against read_retry() and install
  * @mirror: the mirror that it belongs to
  * @start: first address
- * @nr_invalidated: pages that invalidations have taken away, under @lock
- * @regions: the slice's regions; a pointer is set once and then stays
+ * @nr_invalidated: pages of the slice that invalidations have ever taken away,
+ *	under @lock
+ * @regions: the slice's regions; set under windows_lock, cleared under @lock
+ * @rcu: frees it after the data path left
  */
 struct rxe_window {
 	struct mmu_interval_notifier notifier;
@@ -118,6 +126,7 @@ struct rxe_window {
 	unsigned long		start;
 	u64			nr_invalidated;
 	struct rxe_region	**regions;
+	struct rcu_head		rcu;
 };
 
 /**
@@ -128,6 +137,11 @@ struct rxe_window {
  * @ref: one for each MR
  * @windows: struct rxe_window by address >> RXE_WINDOW_SHIFT
  * @windows_lock: serialises the making of windows and regions
+ * @gc_sem: held for reading by who may make windows or regions or holds on to
+ *	them while it sleeps, for writing by who frees them
+ * @gc_work: gives back what maps nothing
+ * @lost: invalidated pages of regions given back, by address >> RXE_REGION_SHIFT
+ * @lost_windows: the same of windows, by address >> RXE_WINDOW_SHIFT
  * @prefer: where pages are wanted, by page number (rxe_migrate_prefer.c)
  * @id: marks its pages in the device's memory
  */
@@ -138,6 +152,10 @@ struct rxe_mirror {
 	refcount_t		ref;
 	struct xarray		windows;
 	struct mutex		windows_lock;	/* makes windows, regions */
+	struct rw_semaphore	gc_sem;
+	struct delayed_work	gc_work;
+	struct xarray		lost;
+	struct xarray		lost_windows;
 	struct maple_tree	prefer;
 	u32			id;
 };
@@ -234,7 +252,7 @@ static inline unsigned long rxe_region_entry(const struct rxe_region *region,
 	return region->table ? READ_ONCE(region->table[i]) : 0;
 }
 
-/* The region of @va, or NULL; the caller keeps the mirror alive. */
+/* The region of @va, or NULL; the caller holds RCU or gc_sem. */
 static inline struct rxe_region *rxe_mirror_region(struct rxe_mirror *mirror,
 						   unsigned long va)
 {
@@ -250,10 +268,21 @@ static inline struct rxe_region *rxe_mirror_region(struct rxe_mirror *mirror,
 /* Pages of the region of @va were moved: the next fault takes them all. */
 static inline void rxe_mirror_refill(struct rxe_mirror *mirror, unsigned long va)
 {
-	struct rxe_region *region = rxe_mirror_region(mirror, va);
+	struct rxe_region *region;
 
+	rcu_read_lock();
+	region = rxe_mirror_region(mirror, va);
 	if (region)
 		WRITE_ONCE(region->refill, true);
+	rcu_read_unlock();
+}
+
+/* The invalidated pages of a region or window that was given back. */
+static inline u64 rxe_mirror_recall(struct xarray *lost, unsigned long i)
+{
+	void *count = xa_load(lost, i);
+
+	return count ? xa_to_value(count) : 0;
 }
 
 /* rxe_mirror.c */
@@ -267,6 +296,11 @@ u64 rxe_mirror_count_invalidated(struct rxe_mirror *mirror,
 				 unsigned long start, unsigned long last);
 void rxe_mirror_touch_accessed(struct rxe_dev *rxe);
 void rxe_mirror_prime_lockdep(void);
+
+/* rxe_mirror_gc.c */
+void rxe_mirror_gc_init(struct rxe_mirror *mirror);
+void rxe_mirror_gc_fini(struct rxe_mirror *mirror);
+void rxe_mirror_gc_later(struct rxe_mirror *mirror);
 
 /* rxe_mirror_fault.c */
 void rxe_fault_budget_init(struct rxe_fault_budget *budget);

@@ -412,6 +412,39 @@ static void count_fault(struct rxe_mirror_mr *mmr, unsigned int flags, int pages
 	atomic64_add(pages, &device[RXE_CNT_PAGE_FAULTS]);
 }
 
+/* Is anything mapped in [va, va + length)? */
+static bool is_mapped(struct mm_struct *mm, unsigned long va,
+		      unsigned long length)
+{
+	bool mapped;
+
+	mmap_read_lock(mm);
+	mapped = find_vma_intersection(mm, va, va + length);
+	mmap_read_unlock(mm);
+
+	return mapped;
+}
+
+/*
+ * Make what is missing of the window and the region of an access. Nothing is
+ * made where nothing is mapped: a peer that tries addresses of a large MR must
+ * not fill the machine's memory.
+ */
+static int make_region(struct fault *f, unsigned long va, unsigned long length)
+{
+	struct rxe_mirror *mirror = f->mmr->mirror;
+
+	if (!rxe_mirror_region(mirror, va) && !is_mapped(mirror->mm, va, length))
+		return -EFAULT;
+	f->window = rxe_mirror_make_window(mirror, va);
+	if (IS_ERR(f->window))
+		return PTR_ERR(f->window);
+	f->region = rxe_mirror_make_region(f->window, va);
+
+	return f->region ? 0 : -ENOMEM;
+}
+
+/* gc_sem is held, so that window and region stay. */
 static int fault_mapped(struct rxe_mirror_mr *mmr, unsigned long va,
 			unsigned long length, unsigned int flags,
 			struct rxe_fault_budget *budget)
@@ -425,14 +458,11 @@ static int fault_mapped(struct rxe_mirror_mr *mmr, unsigned long va,
 	};
 	int ret;
 
-	f.window = rxe_mirror_make_window(mmr->mirror, va);
-	if (IS_ERR(f.window))
-		return PTR_ERR(f.window);
-	f.region = rxe_mirror_make_region(f.window, va);
-	if (!f.region)
-		return -ENOMEM;
-	if (!(flags & RXE_FAULT_SNAPSHOT))
-		rxe_migrate_first_touch(mmr, va);
+	lockdep_assert_held_read(&mmr->mirror->gc_sem);
+
+	ret = make_region(&f, va, length);
+	if (ret)
+		return ret == -EFAULT && flags & RXE_FAULT_SNAPSHOT ? 0 : ret;
 
 	plan(&f);
 	f.pfns = kmalloc_array(f.around_last - f.around_first + 1,
@@ -478,7 +508,11 @@ int rxe_mirror_fault(struct rxe_mirror_mr *mmr, unsigned long va,
 
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
+	if (!(flags & RXE_FAULT_SNAPSHOT))
+		rxe_migrate_first_touch(mmr, va);
+	down_read(&mmr->mirror->gc_sem);
 	ret = fault_mapped(mmr, va, length, flags, budget);
+	up_read(&mmr->mirror->gc_sem);
 	/* the last user's exit must not run in a QP's work */
 	mmput_async(mm);
 

@@ -97,25 +97,30 @@ static bool region_allows_range(struct rxe_region *region, unsigned long va,
 
 /*
  * The region of [va, va + length), which lies in one, read locked, if all its
- * pages are valid for the access; else NULL.
+ * pages are valid for the access; else NULL. An empty region may be on its way
+ * out: RCU keeps it until its lock is dropped.
  */
 static struct rxe_region *region_try_enter(struct rxe_mirror *mirror,
 					   unsigned long va,
 					   unsigned long length, bool write)
 {
-	struct rxe_region *region = rxe_mirror_region(mirror, va);
+	struct rxe_region *region;
 
-	if (unlikely(!region))
-		return NULL;
-	read_lock(&region->lock);
-	if (likely(region_allows_range(region, va, length, write))) {
-		if (!READ_ONCE(region->accessed))
-			WRITE_ONCE(region->accessed, true);
-		return region;
+	rcu_read_lock();
+	region = rxe_mirror_region(mirror, va);
+	if (likely(region)) {
+		read_lock(&region->lock);
+		if (likely(region_allows_range(region, va, length, write))) {
+			if (!READ_ONCE(region->accessed))
+				WRITE_ONCE(region->accessed, true);
+		} else {
+			read_unlock(&region->lock);
+			region = NULL;
+		}
 	}
-	read_unlock(&region->lock);
+	rcu_read_unlock();
 
-	return NULL;
+	return region;
 }
 
 /* The same, but fault as often as it takes. Returns an error if that fails. */
@@ -161,15 +166,19 @@ static struct rxe_region *region_try_enter_too(struct rxe_mirror *mirror,
 					       unsigned long va,
 					       unsigned long length, bool write)
 {
-	struct rxe_region *region = rxe_mirror_region(mirror, va);
+	struct rxe_region *region;
 
-	if (!region || !read_trylock(&region->lock))
-		return NULL;
-	if (region_allows_range(region, va, length, write))
-		return region;
-	read_unlock(&region->lock);
+	rcu_read_lock();
+	region = rxe_mirror_region(mirror, va);
+	if (region && !read_trylock(&region->lock))
+		region = NULL;
+	if (region && !region_allows_range(region, va, length, write)) {
+		read_unlock(&region->lock);
+		region = NULL;
+	}
+	rcu_read_unlock();
 
-	return NULL;
+	return region;
 }
 
 static bool try_pin(int err)

@@ -100,6 +100,7 @@ static struct test_window *test_window(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, t);
 	xa_init(&t->mirror.windows);
+	rxe_mirror_gc_init(&t->mirror);
 	window_init_lock(&t->window);
 	t->window.mirror = &t->mirror;
 	t->window.start = RXE_WINDOW_SIZE;
@@ -117,10 +118,11 @@ static struct test_window *test_window(struct kunit *test)
 static u64 test_clear(struct test_window *t, unsigned long start,
 		      unsigned long last)
 {
+	bool emptied = false;
 	u64 n;
 
 	spin_lock(&t->window.lock);
-	n = window_clear(&t->window, start, last);
+	n = window_clear(&t->window, start, last, &emptied);
 	t->window.nr_invalidated += n;
 	spin_unlock(&t->window.lock);
 
