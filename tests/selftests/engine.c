@@ -19,6 +19,7 @@
 #define PARAMETERS	"/sys/module/rdma_rxe/parameters/"
 #define DRIVER		"/sys/bus/platform/drivers/dmasim/"
 #define KNOBS		"/sys/kernel/debug/dmaengine/dmasim/"
+#define REFCOUNT	"/sys/module/dmasim/refcnt"
 #define CHANNELS	"/sys/devices/platform/dmasim/dma/dma*chan*"
 #define DEVICE		RXE_HMM_PLACE_DEVICE
 #define SYSTEM		RXE_HMM_PLACE_SYSTEM
@@ -285,10 +286,11 @@ TEST_F(engine, stall)
 	ASSERT_EQ(PAGES, moved(self->mr, SYSTEM));
 	ASSERT_EQ(0, rv_buf_check(&self->mem));
 
+	/* new data, most likely where the engine was about to write old data */
 	rv_buf_fill(&self->mem);
 	bytes = count_of("bytes");
-	ASSERT_EQ(0, knob("stall", 0));
 	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
+	ASSERT_EQ(0, knob("stall", 0));
 	ASSERT_EQ(PAGES, moved(self->mr, SYSTEM));
 	ASSERT_EQ(0, rv_buf_check(&self->mem));
 	/* what failed is left alone for some seconds */
@@ -341,8 +343,8 @@ TEST_F(engine, removal)
 TEST_F(engine, idle)
 {
 	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
-	ASSERT_NE(0, rv_get("/sys/module/dmasim/refcnt", NULL));
-	ASSERT_TRUE(rv_wait_for(rv_get("/sys/module/dmasim/refcnt", NULL) == 0));
+	ASSERT_NE(0, rv_get(REFCOUNT, NULL));
+	ASSERT_TRUE(rv_wait_for(rv_get(REFCOUNT, NULL) == 0));
 	ASSERT_EQ(0, rv_run("rmmod dmasim"));
 	ASSERT_EQ(PAGES, moved(self->mr, SYSTEM));
 }
@@ -351,9 +353,60 @@ TEST_F(engine, idle)
 TEST_F(engine, given_back)
 {
 	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
-	ASSERT_LT(0, rv_get("/sys/module/dmasim/refcnt", NULL));
+	ASSERT_LT(0, rv_get(REFCOUNT, NULL));
 	ASSERT_EQ(0, rv_put(PARAMETERS "copy_engine", "cpu"));
-	ASSERT_EQ(0, rv_get("/sys/module/dmasim/refcnt", NULL));
+	ASSERT_EQ(0, rv_get(REFCOUNT, NULL));
+}
+
+#define SECOND		"rxe_engine"
+#define SECOND_SIZE	"/sys/class/infiniband/" SECOND "/hmm/memory_size"
+
+static int add_second(void)
+{
+	return rv_run("ip link add " SECOND " type dummy && "
+		      "ip link set " SECOND " mtu 9000 up && "
+		      "ip address add 198.51.100.78/32 dev " SECOND " && "
+		      "rdma link add " SECOND " type rxe netdev " SECOND " && "
+		      "timeout 30 sh -c 'until grep -qi ffff:c633:644e "
+		      "/sys/class/infiniband/" SECOND "/ports/1/gids/* "
+		      "2>/dev/null; do sleep 0.05; done'");
+}
+
+static void remove_second(void)
+{
+	rv_run("rdma link delete " SECOND " 2>/dev/null || true; "
+	       "ip link delete " SECOND " 2>/dev/null || true");
+}
+
+/* Two devices have channels of their own, and one gives back when it goes. */
+TEST_F(engine, device_goes)
+{
+	struct rv_dev dev;
+	struct rv_buf mem;
+	struct ibv_mr *mr;
+
+	remove_second();
+	ASSERT_EQ(0, add_second());
+	ASSERT_EQ(0, rv_put(SECOND_SIZE, "16M"));
+	ASSERT_EQ(0, rv_dev_open(&dev, SECOND));
+	ASSERT_EQ(0, rv_buf_alloc_aligned(&mem, LEN, RV_HUGE));
+	rv_buf_fill(&mem);
+	mr = rv_reg_all(&dev, &mem, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, mr);
+
+	ASSERT_EQ(PAGES, moved(mr, DEVICE));
+	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
+	EXPECT_EQ(4, rv_get(REFCOUNT, NULL));
+	ASSERT_EQ(0, rv_stat_dev(&dev, "copy_cpu_bytes"));
+	ASSERT_EQ(LEN, rv_stat_dev(&dev, "copy_engine_bytes"));
+	ASSERT_EQ(0, rv_buf_check(&mem));
+	ASSERT_EQ(PAGES, moved(mr, DEVICE));
+	ASSERT_EQ(0, ibv_dereg_mr(mr));
+	rv_dev_close(&dev);
+	remove_second();
+	ASSERT_GE(2, rv_get(REFCOUNT, NULL));
+	ASSERT_EQ(0, rv_buf_check(&mem));
+	rv_buf_free(&mem);
 }
 
 /*

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A batch is held while the engine has it and nobody waits for it yet. What
+ * takes the engine away meanwhile must neither lose bytes nor pull the channels
+ * from under the batch.
+ */
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "lib/rv.h"
+#include "lib/rv_race.h"
+
+#define SIZE_FILE	"/sys/class/infiniband/rxe0/hmm/memory_size"
+#define ENGINE		"/sys/module/rdma_rxe/parameters/copy_engine"
+#define TIMEOUT		"/sys/module/rdma_rxe/parameters/copy_timeout_ms"
+#define DRIVER		"/sys/bus/platform/drivers/dmasim/"
+#define STALL		"/sys/kernel/debug/dmaengine/dmasim/stall"
+#define POINT		"copy_issued"
+#define LEN		(64 * 1024UL)
+#define PAGES		(LEN / RV_PAGE)
+
+/* How long to look whether something happens that must not. */
+#define GLIMPSE_MS	100
+
+static const char load[] =
+	"if command -v module-load >/dev/null; then module-load dmasim; else modprobe dmasim; fi";
+
+FIXTURE(copies)
+{
+	struct rv_dev dev;
+	struct rv_buf mem;
+	struct ibv_mr *mr;
+	pthread_t promoter;
+	pthread_t chooser;
+	int go[2];		/* a pipe: a byte starts the chooser */
+};
+
+static void *promote(void *arg)
+{
+	struct rxe_hmm_migrate_resp resp;
+
+	if (rv_hmm_migrate(arg, 0, LEN, RXE_HMM_PLACE_DEVICE, &resp))
+		return NULL;
+
+	return (void *)resp.moved;
+}
+
+/* Chooses another engine when told to: returns what came of it. */
+static void *choose_cpu(void *arg)
+{
+	const int *go = arg;
+	char byte;
+
+	if (read(go[0], &byte, 1) != 1)
+		return NULL;
+
+	return (void *)(long)rv_put(ENGINE, "cpu");
+}
+
+/*
+ * A batch of all the memory is at the engine, and held there. It holds
+ * mmap_lock, so no thread can be made after that.
+ */
+FIXTURE_SETUP(copies)
+{
+	rv_race_reset();
+	ASSERT_EQ(0, rv_put(ENGINE, "cpu"));
+	if (access("/sys/module/dmasim", F_OK))
+		ASSERT_EQ(0, rv_run("%s", load));
+	ASSERT_EQ(0, rv_put(ENGINE, "dmasim"));
+	ASSERT_EQ(0, rv_put(SIZE_FILE, "16M"));
+	ASSERT_EQ(0, rv_dev_open(&self->dev, NULL));
+	ASSERT_EQ(0, rv_buf_alloc(&self->mem, LEN));
+	rv_buf_fill(&self->mem);
+	self->mr = rv_reg_all(&self->dev, &self->mem, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, self->mr);
+	ASSERT_EQ(0, pipe(self->go));
+	ASSERT_EQ(0, pthread_create(&self->chooser, NULL, choose_cpu, self->go));
+	ASSERT_EQ(0, rv_put(STALL, "1"));
+	rv_race_arm(POINT, 1, 20000);
+	ASSERT_EQ(0, pthread_create(&self->promoter, NULL, promote, self->mr));
+	ASSERT_EQ(0, rv_race_wait(POINT, 1));
+}
+
+FIXTURE_TEARDOWN(copies)
+{
+	rv_race_reset();
+	EXPECT_EQ(0, rv_buf_check(&self->mem));
+	EXPECT_EQ(0, ibv_dereg_mr(self->mr));
+	rv_buf_free(&self->mem);
+	rv_dev_close(&self->dev);
+	EXPECT_EQ(0, rv_put(ENGINE, "cpu"));
+	EXPECT_EQ(0, rv_live("channels"));
+	EXPECT_EQ(0, rv_run("rmmod dmasim"));
+	EXPECT_EQ(0, rv_put(ENGINE, "auto"));
+}
+
+/* The hardware is pulled. */
+TEST_F(copies, unbind)
+{
+	int64_t fallbacks = rv_stat_dev(&self->dev, "copy_fallbacks");
+	void *moved;
+
+	ASSERT_EQ(0, rv_put(DRIVER "unbind", "dmasim"));
+	ASSERT_EQ(0, rv_race_release(POINT));
+	ASSERT_EQ(0, pthread_join(self->promoter, &moved));
+	ASSERT_EQ(PAGES, (uint64_t)moved);
+	close(self->go[1]);
+	ASSERT_EQ(0, pthread_join(self->chooser, NULL));
+	ASSERT_EQ(fallbacks + 1, rv_stat_dev(&self->dev, "copy_fallbacks"));
+}
+
+/* Another engine is chosen: that waits for the batch, which is late by then. */
+TEST_F(copies, given_back)
+{
+	uint64_t end = rv_now_ms() + GLIMPSE_MS;
+	void *moved, *err;
+
+	ASSERT_EQ(0, rv_put(TIMEOUT, "10"));
+	ASSERT_EQ(1, write(self->go[1], "", 1));
+	while (rv_now_ms() < end) {
+		ASSERT_LT(0, rv_live("channels"));
+		rv_pause();
+	}
+	ASSERT_EQ(0, rv_race_release(POINT));
+	ASSERT_EQ(0, pthread_join(self->chooser, &err));
+	ASSERT_EQ(NULL, err);
+	ASSERT_EQ(0, rv_live("channels"));
+	ASSERT_EQ(0, pthread_join(self->promoter, &moved));
+	ASSERT_EQ(PAGES, (uint64_t)moved);
+	ASSERT_EQ(0, rv_put(TIMEOUT, "1000"));
+}
+
+RV_DEBUG_HARNESS_MAIN
