@@ -2,8 +2,8 @@
 /*
  * Counters of a device that this series adds: a part of enum rxe_counters.
  *
- * rxe_counter_names.h names them, docs/odp.md and docs/device-memory.md say
- * what each one counts.
+ * rxe_counter_names.h names them, docs/odp.md, docs/device-memory.md and
+ * docs/copy-engine.md say what each one counts.
  */
 RXE_CNT_PAGE_FAULTS,
 RXE_CNT_PAGE_FAULTS_HANDLED,
