@@ -22,6 +22,7 @@
 #include "model.h"
 #include "packet.h"
 #include "rv.h"
+#include "rv_hmm.h"
 #include "tap.h"
 #include "target.h"
 
@@ -611,6 +612,21 @@ static int check_control(void)
 	return rv_buf_check(&control_buf);
 }
 
+/* To the device, or away from it: that changes no byte and no answer. */
+static void move_pages(void)
+{
+	struct rxe_hmm_migrate_resp resp;
+	size_t first = rv_rand_below(MR_LEN / RV_PAGE);
+	size_t last = rv_rand_between(first + 1, MR_LEN / RV_PAGE + 1);
+	/* where pages begin, or the region does and ends */
+	size_t start = first ? first * RV_PAGE - MR_OFF % RV_PAGE : 0;
+	size_t end = last * RV_PAGE - MR_OFF % RV_PAGE;
+
+	rv_hmm_migrate(mrs[0], start, (end < MR_LEN ? end : MR_LEN) - start,
+		       one_in(3) ? RXE_HMM_PLACE_SYSTEM : RXE_HMM_PLACE_DEVICE,
+		       &resp);
+}
+
 static int run_round(uint64_t round)
 {
 	unsigned int i, n;
@@ -621,6 +637,8 @@ static int run_round(uint64_t round)
 	err = connect_target();
 	if (!err)
 		err = post_receives();
+	if (!err && one_in(2))
+		move_pages();
 	if (!err && one_in(2))
 		change_pages();
 	n = rv_rand_between(2, STEPS);
@@ -643,8 +661,10 @@ static bool device_ready(void)
 {
 	if (rv_dev_open(&dev, TAP_RXE))
 		return false;
-	if (dev.gid.raw[10] == 0xff && dev.gid.raw[15] == (TAP_DEV_ADDR & 0xff))
+	if (dev.gid.raw[10] == 0xff && dev.gid.raw[15] == (TAP_DEV_ADDR & 0xff)) {
+		rv_put("/sys/class/infiniband/" TAP_RXE "/hmm/memory_size", "8M");
 		return true;
+	}
 	rv_dev_close(&dev);
 	return false;
 }

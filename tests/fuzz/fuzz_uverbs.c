@@ -141,20 +141,39 @@ static int reg_by_write(struct mr *mr, uint32_t pd, uint32_t access)
 	return err;
 }
 
+/*
+ * Registration by an ioctl: <rdma/ib_user_ioctl_cmds.h> of Linux 7.2, which
+ * distributions don't ship yet.
+ */
+enum reg_mr_ids {
+	METHOD_REG_MR = 5,
+	REG_MR_HANDLE = 0,
+	REG_MR_PD_HANDLE,
+	REG_MR_DMA_HANDLE,
+	REG_MR_IOVA,
+	REG_MR_ADDR,
+	REG_MR_LENGTH,
+	REG_MR_ACCESS_FLAGS,
+	REG_MR_FD,
+	REG_MR_FD_OFFSET,
+	REG_MR_RESP_LKEY,
+	REG_MR_RESP_RKEY,
+};
+
 static int reg_by_ioctl(struct mr *mr, uint32_t pd, uint32_t access)
 {
 	struct uvcmd c;
 	int err;
 
-	uvcmd_init(&c, UVERBS_OBJECT_MR, UVERBS_METHOD_REG_MR);
-	uvcmd_handle(&c, UVERBS_ATTR_REG_MR_HANDLE, 0);
-	uvcmd_handle(&c, UVERBS_ATTR_REG_MR_PD_HANDLE, pd);
-	uvcmd_value(&c, UVERBS_ATTR_REG_MR_IOVA, mr->iova);
-	uvcmd_value(&c, UVERBS_ATTR_REG_MR_ADDR, mr->addr);
-	uvcmd_value(&c, UVERBS_ATTR_REG_MR_LENGTH, mr->length);
-	uvcmd_value(&c, UVERBS_ATTR_REG_MR_ACCESS_FLAGS, access);
-	uvcmd_buffer(&c, UVERBS_ATTR_REG_MR_RESP_LKEY, &mr->lkey, 4);
-	uvcmd_buffer(&c, UVERBS_ATTR_REG_MR_RESP_RKEY, &mr->rkey, 4);
+	uvcmd_init(&c, UVERBS_OBJECT_MR, METHOD_REG_MR);
+	uvcmd_handle(&c, REG_MR_HANDLE, 0);
+	uvcmd_handle(&c, REG_MR_PD_HANDLE, pd);
+	uvcmd_value(&c, REG_MR_IOVA, mr->iova);
+	uvcmd_value(&c, REG_MR_ADDR, mr->addr);
+	uvcmd_value(&c, REG_MR_LENGTH, mr->length);
+	uvcmd_value(&c, REG_MR_ACCESS_FLAGS, access);
+	uvcmd_buffer(&c, REG_MR_RESP_LKEY, &mr->lkey, 4);
+	uvcmd_buffer(&c, REG_MR_RESP_RKEY, &mr->rkey, 4);
 	err = uvcmd_ioctl(dev.ctx, &c);
 	mr->handle = uvcmd_new_handle(&c);
 	return err;
@@ -661,6 +680,54 @@ static void op_write_and_wait(struct input *in)
 		rv_poll_until(q->scq, &wc, WAIT_MS);
 }
 
+/* Where a part of a region is, or should be: near its ends, sometimes beyond. */
+static void op_place(struct input *in)
+{
+	struct mr *mr = pick_mr(in);
+	uint8_t method = input_u8(in);
+	uint8_t where = input_u8(in);
+	uint8_t place = input_u8(in);
+	struct rxe_hmm_range range = {
+		.length = (uint64_t)input_u16(in) << 12 & (where & 8 ? -1 : 0xfffff),
+		.place = place >= 0xf0 ? place : place % 4,
+	};
+	struct rxe_hmm_query_range_resp places;
+	struct rxe_hmm_migrate_resp moves;
+	static uint8_t states[4096];
+	struct uvcmd c;
+
+	if (where & 1)
+		range.offset = mr->length - range.length;
+	if (where & 2)
+		range.offset += mr->length / 2;
+	/* at a page's start, mostly */
+	if (range.offset && !(where & 4))
+		range.offset -= (mr->addr + range.offset) & (RV_PAGE - 1);
+	if (where == 0xff)
+		range.length = mr->length - range.offset;
+	if (method >= 0xf0)
+		range.flags = method;
+
+	method = method % 3;
+	uvcmd_init(&c, UVERBS_OBJECT_MR, RXE_HMM_METHOD_MIGRATE + method);
+	uvcmd_handle(&c, RXE_HMM_ATTR_MR_HANDLE, mr->handle);
+	uvcmd_buffer(&c, RXE_HMM_ATTR_MR_RANGE, &range,
+		     sizeof(range) - (where >= 0xf0 && where != 0xff ? where & 7 : 0));
+	if (method == RXE_HMM_METHOD_MIGRATE - RXE_HMM_METHOD_MIGRATE)
+		uvcmd_buffer(&c, RXE_HMM_ATTR_MR_RESP, &moves, sizeof(moves));
+	if (method == RXE_HMM_METHOD_QUERY_RANGE - RXE_HMM_METHOD_MIGRATE) {
+		uvcmd_buffer(&c, RXE_HMM_ATTR_MR_RESP, &places, sizeof(places));
+		if (where & 16)
+			uvcmd_buffer(&c, RXE_HMM_ATTR_MR_STATES, states,
+				     range.length >> 12 < sizeof(states) ?
+				     range.length >> 12 : sizeof(states));
+	}
+	uvcmd_ioctl(dev.ctx, &c);
+}
+
+/* Numbers from here on stand for op_place(), the rest for one of these. */
+#define OP_PLACE	242
+
 static void (*const ops[])(struct input *) = {
 	op_reg, op_reg, op_reg, op_rereg, op_dereg, op_query,
 	op_advise, op_advise, op_any_ioctl, op_any_write, op_alloc_mw,
@@ -692,7 +759,12 @@ static void run(struct input *in)
 
 	kcov_start();
 	do {
-		ops[input_u8(in) % (sizeof(ops) / sizeof(ops[0]))](in);
+		uint8_t op = input_u8(in);
+
+		if (op >= OP_PLACE)
+			op_place(in);
+		else
+			ops[op % (sizeof(ops) / sizeof(ops[0]))](in);
 	} while (input_next(in));
 
 	/* What is left goes with the process, one way or the other. */
@@ -722,5 +794,7 @@ int main(int argc, char **argv)
 		       rv_dev_name());
 		return 4;
 	}
+	/* little, so that it gets full */
+	rv_put("/sys/class/infiniband/rxe0/hmm/memory_size", "4M");
 	return runner_main(argc, argv, run);
 }
