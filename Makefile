@@ -18,11 +18,26 @@ run:
 test:
 	@tests/vm/test $(if $(STOCK),--stock) $(if $(DEBUG),--debug) $(T)
 
-#:   make test-debug   the tests, with less data, and the KUnit suites on a debug
-#:                     kernel, which is built first (10 minutes, once): the same
-#:                     as DEBUG=1
+#:   make test-debug   the tests, with less data, the KUnit suites, the fuzzers and
+#:                     the kernel's own HMM tests on a debug kernel, which is built
+#:                     first (10 minutes, once): the same as DEBUG=1
 test-debug:
 	@tests/vm/test --debug $(T)
+
+#:   make coverage     the same, and how much of kernel/ has run
+coverage:
+	@tests/vm/test --coverage
+
+#:   make test-kcsan   the tests that change what the device sees, on a debug
+#:                     kernel that looks for data races
+test-kcsan:
+	@tests/vm/test --kcsan $(T)
+
+#:   make fuzz         the fuzzers on the debug kernel, SECONDS=N for each (300),
+#:                     with the random numbers of SEED=N
+fuzz:
+	@RXE_FUZZ_SECONDS=$(or $(SECONDS),300) $(if $(SEED),RXE_SEED=$(SEED)) \
+		tests/vm/test --debug 'fuzz_*'
 
 #:   make check        static checks of the sources; C='shellcheck spdx' selects
 check:
@@ -78,5 +93,7 @@ distclean:
 #: and what is made of them are kept.
 
 export LINE DEBIAN_MIRROR
+# bash has a variable of that name
+unexport SECONDS
 
-.PHONY: help run test test-debug check shell modules install user install-user update pin clean distclean
+.PHONY: help run test test-debug test-kcsan coverage fuzz check shell modules install user install-user update pin clean distclean
