@@ -20,7 +20,6 @@
  *	mm->mmap_lock
  *	  window->lock (spinlock: the lock of the mmu interval notifier protocol)
  *	    region->lock (rwlock: readers move data, writers change entries)
- *	      atomic_ops_lock (rxe's, for remote atomics)
  *
  * window->lock and region->lock are taken below memory reclaim. Nothing is
  * allocated and nothing sleeps while either is held.
@@ -48,6 +47,8 @@
 struct ib_mr;
 struct rxe_dev;
 struct rxe_mr;
+struct rxe_mw;
+struct rxe_pkt_info;
 struct sk_buff;
 
 #define RXE_WINDOW_SHIFT	30
@@ -269,6 +270,13 @@ int rxe_mirror_fault(struct rxe_mirror_mr *mmr, unsigned long va,
 /* rxe_mirror_mr.c */
 void rxe_mirror_mr_stop(struct rxe_mr *mr);
 void rxe_mirror_mr_fini(struct rxe_mr *mr);
+
+/* rxe_mirror_io.c */
+u64 rxe_mirror_atomic(u64 *word, int opcode, u64 compare, u64 value);
+
+/* rxe_mw_check.c */
+bool rxe_mw_allows(struct rxe_mw *mw, u64 va, u32 length,
+		   struct rxe_pkt_info *pkt);
 
 /* rxe_mirror_advise.c */
 int rxe_mirror_advise_init(void);
