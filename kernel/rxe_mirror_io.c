@@ -375,18 +375,30 @@ struct word_op {
 	u64 old;
 };
 
-/*
- * The lock keeps out atomics on pinned MRs over the same memory; the
- * instruction keeps out the CPU's.
+/**
+ * rxe_mirror_atomic - do a remote atomic operation
+ * @word: where, aligned, mapped and safe to write
+ * @opcode: IB_OPCODE_RC_COMPARE_SWAP, or else fetch and add
+ * @compare: what the word must be to be swapped
+ * @value: what to put there or to add
+ *
+ * For MRs of all kinds. One instruction: nothing that the CPU or another device
+ * of ours does to the word at the same time is lost.
+ *
+ * Context: any.
+ * Return: what the word was.
  */
+u64 rxe_mirror_atomic(u64 *word, int opcode, u64 compare, u64 value)
+{
+	if (opcode == IB_OPCODE_RC_COMPARE_SWAP)
+		return cmpxchg64(word, compare, value);
+
+	return atomic64_fetch_add(value, (atomic64_t *)word);
+}
+
 static void run_atomic(u64 *word, struct word_op *op)
 {
-	spin_lock_bh(&atomic_ops_lock);
-	if (op->opcode == IB_OPCODE_RC_COMPARE_SWAP)
-		op->old = cmpxchg64(word, op->compare, op->value);
-	else
-		op->old = atomic64_fetch_add(op->value, (atomic64_t *)word);
-	spin_unlock_bh(&atomic_ops_lock);
+	op->old = rxe_mirror_atomic(word, op->opcode, op->compare, op->value);
 }
 
 static void run_atomic_write(u64 *word, struct word_op *op)

@@ -414,10 +414,35 @@ static void *add_by_cpu(void *arg)
 /*
  * The CPU adds to the upper half of a word, the device to the lower half. If
  * one of them reads, adds and writes back, additions of the other get lost.
- * Only with demand paging: on pinned memory the driver's atomics are atomic to
- * the device alone.
  */
-TEST(atomic_with_cpu)
+FIXTURE(with_cpu)
+{
+};
+
+FIXTURE_VARIANT(with_cpu)
+{
+	unsigned int flags;
+};
+
+FIXTURE_VARIANT_ADD(with_cpu, pinned)
+{
+	.flags = 0,
+};
+
+FIXTURE_VARIANT_ADD(with_cpu, odp)
+{
+	.flags = RV_ODP,
+};
+
+FIXTURE_SETUP(with_cpu)
+{
+}
+
+FIXTURE_TEARDOWN(with_cpu)
+{
+}
+
+TEST_F(with_cpu, atomics)
 {
 	enum { IN_FLIGHT = 32 };
 	struct adder adder = { 0 };
@@ -427,7 +452,9 @@ TEST(atomic_with_cpu)
 	struct rv_ends e;
 	pthread_t thread;
 
-	ASSERT_EQ(0, rv_ends_init(&e, NULL, LEN, RV_ODP, RV_ODP));
+	ASSERT_EQ(0, rv_ends_init(&e, NULL, LEN, variant->flags,
+				  variant->flags));
+	ASSERT_EQ(IBV_ATOMIC_GLOB, e.dev.attr.orig_attr.atomic_cap);
 	adder.word = (void *)(e.mem_b.base + 8 * 100);
 	*adder.word = 0;
 	old = rv_ends_sge_a(&e, 0, 8);
