@@ -22,6 +22,7 @@
  * invalidations costs time, but never fails an operation.
  */
 #include <linux/hmm.h>
+#include <linux/hugetlb.h>
 #include <linux/sched/mm.h>
 
 #include "rxe.h"
@@ -62,6 +63,11 @@ struct fault {
 	unsigned long		*pfns;
 };
 
+static void restart_clock(struct rxe_fault_budget *budget)
+{
+	budget->deadline = jiffies + msecs_to_jiffies(FAULT_BUDGET_MS);
+}
+
 /**
  * rxe_fault_budget_init - start the clock of an access
  * @budget: the budget, shared by all the faults of the access
@@ -70,7 +76,7 @@ struct fault {
  */
 void rxe_fault_budget_init(struct rxe_fault_budget *budget)
 {
-	budget->deadline = jiffies + msecs_to_jiffies(FAULT_BUDGET_MS);
+	restart_clock(budget);
 	budget->tries = 0;
 }
 
@@ -205,6 +211,46 @@ static int break_device_cow(struct fault *f)
 	return 0;
 }
 
+static bool is_hugetlb(struct fault *f)
+{
+	unsigned long va = f->base + ((unsigned long)f->first << PAGE_SHIFT);
+	struct vm_area_struct *vma = vma_lookup(f->mmr->mirror->mm, va);
+
+	return vma && is_vm_hugetlb_page(vma);
+}
+
+/*
+ * hugetlbfs: hmm_range_fault() would fault while it holds the lock that the
+ * fault takes. So look first, and fault what is missing without it; the next
+ * try sees it.
+ */
+static int walk_hugetlb(struct fault *f, unsigned long seq)
+{
+	unsigned long need = HMM_PFN_VALID, va;
+	unsigned int flags = FAULT_FLAG_REMOTE;
+	unsigned int i;
+	int err;
+
+	if (f->flags & RXE_FAULT_WRITE) {
+		need |= HMM_PFN_WRITE;
+		flags |= FAULT_FLAG_WRITE;
+	}
+	f->end = f->last + 1;
+	err = walk(f, f->around_first, f->around_last + 1, 0, seq);
+	if (err)
+		return err;
+
+	for (i = f->first; i <= f->last; i++) {
+		if ((*pfn_of(f, i) & need) == need)
+			continue;
+		va = f->base + ((unsigned long)i << PAGE_SHIFT);
+		err = fixup_user_fault(f->mmr->mirror->mm, va, flags, NULL);
+		return err ? err : -EAGAIN;
+	}
+
+	return 0;
+}
+
 /*
  * Fault the required pages and those ahead, then look at the neighbours: two
  * walks, because hmm_range_fault() faults whatever follows a page that it has
@@ -224,6 +270,10 @@ static int walk_all(struct fault *f, unsigned long seq)
 
 	mmap_read_lock(mm);
 	if (!(f->flags & RXE_FAULT_SNAPSHOT)) {
+		if (is_hugetlb(f)) {
+			err = walk_hugetlb(f, seq);
+			goto out;
+		}
 		err = walk(f, f->first, f->end, req, seq);
 		if (!err && f->flags & RXE_FAULT_WRITE)
 			err = break_device_cow(f);
@@ -382,7 +432,12 @@ static int fault_loop(struct fault *f, struct rxe_fault_budget *budget)
 
 	for (;;) {
 		ret = try_fault(f);
-		if (ret == -EBUSY) {
+		if (ret == -EAGAIN) {
+			/* it is there now, and that it took time is no loss */
+			restart_clock(budget);
+			if (budget->tries++ >= FAULT_BUDGET_TRIES)
+				return -EBUSY;
+		} else if (ret == -EBUSY) {
 			rxe_counter_inc(rxe, RXE_CNT_PAGE_FAULT_RETRIES);
 			if (rxe_fault_budget_spent(budget))
 				return ret;

@@ -10,10 +10,19 @@
  * tells the two kinds apart by umem->is_odp. The ib_umem is part of our struct
  * and never reaches the core's ib_umem functions that take pages.
  */
+#include <linux/hugetlb.h>
+#include <linux/mm.h>
+
 #include "rxe.h"
 #include "rxe_audit.h"
 #include "rxe_loc.h"
 #include "rxe_mirror.h"
+
+/* All of the address space: ibv_reg_mr(pd, NULL, SIZE_MAX, ...). */
+static bool is_implicit(u64 start, u64 length)
+{
+	return !start && length == U64_MAX;
+}
 
 static int check_user_range(u64 start, u64 length, u64 iova)
 {
@@ -29,18 +38,51 @@ static int check_user_range(u64 start, u64 length, u64 iova)
 	return 0;
 }
 
+/* IB_ACCESS_HUGETLB is a promise that the memory is from hugetlbfs. */
+static int check_hugetlb(u64 start)
+{
+	struct vm_area_struct *vma;
+	int err = -EINVAL;
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, start);
+	if (vma && is_vm_hugetlb_page(vma))
+		err = 0;
+	mmap_read_unlock(current->mm);
+
+	return err;
+}
+
+/* What can be known of an MR's memory without looking at a page. */
+static int check_user_mr(u64 start, u64 length, u64 iova, int access)
+{
+	int err;
+
+	if (access & IB_ACCESS_FLUSH_PERSISTENT)
+		return -EINVAL;
+	if (is_implicit(start, length))
+		return iova || access & IB_ACCESS_HUGETLB ? -EINVAL : 0;
+	err = check_user_range(start, length, iova);
+	if (err)
+		return err;
+
+	return access & IB_ACCESS_HUGETLB ? check_hugetlb(start) : 0;
+}
+
 /**
  * rxe_odp_mr_init_user - make an MR an on-demand one
  * @rxe: the device
  * @start: first address in the current process
- * @length: bytes
+ * @length: bytes; U64_MAX with @start 0 is all of the address space, whatever
+ *	will be mapped there
  * @iova: what the peer and the SGEs call @start
  * @access: IB_ACCESS_*
  * @mr: the MR, zeroed but for what rxe_add_to_pool() set
  *
  * Context: may sleep; current->mm is the address space that is registered.
  * Return: 0, or
- * * -EINVAL: empty or implicit range, or persistent flush asked for, which
+ * * -EINVAL: empty range, all of the address space under another address,
+ *   IB_ACCESS_HUGETLB for other memory, or persistent flush asked for, which
  *   only pinned persistent memory can promise
  * * -EOVERFLOW: the range wraps
  * * -ENOMEM: no memory
@@ -53,11 +95,7 @@ int rxe_odp_mr_init_user(struct rxe_dev *rxe, u64 start, u64 length, u64 iova,
 
 	rxe_mr_init(access, mr);
 
-	if (!start && length == U64_MAX)
-		return -EINVAL;
-	if (access & IB_ACCESS_FLUSH_PERSISTENT)
-		return -EINVAL;
-	err = check_user_range(start, length, iova);
+	err = check_user_mr(start, length, iova, access);
 	if (err)
 		return err;
 

@@ -238,28 +238,11 @@ TEST_F(reg, capabilities)
 			    IBV_ODP_SUPPORT_SRQ_RECV;
 	const uint32_t uc = ud | IBV_ODP_SUPPORT_WRITE;
 
-	ASSERT_NE(0, odp->general_caps & IBV_ODP_SUPPORT);
+	EXPECT_EQ(IBV_ODP_SUPPORT | IBV_ODP_SUPPORT_IMPLICIT,
+		  odp->general_caps);
 	EXPECT_EQ(rc, odp->per_transport_caps.rc_odp_caps & rc);
 	EXPECT_EQ(uc, odp->per_transport_caps.uc_odp_caps);
 	EXPECT_EQ(ud, odp->per_transport_caps.ud_odp_caps);
-}
-
-/* The whole address space as one region: if and only if it is advertised. */
-TEST_F(reg, implicit_as_advertised)
-{
-	bool said = self->e.dev.attr.odp_caps.general_caps &
-		    IBV_ODP_SUPPORT_IMPLICIT;
-	struct ibv_mr *mr;
-
-	errno = 0;
-	mr = ibv_reg_mr(self->e.dev.pd, NULL, SIZE_MAX, RV_ACCESS | RV_ODP);
-	ASSERT_EQ(said, mr != NULL) TH_LOG("%s", strerror(errno));
-	if (!mr) {
-		ASSERT_EQ(EINVAL, errno);
-		return;
-	}
-	ASSERT_RV_OK(poke(&self->e, mr, self->e.mem_b.base, 5000));
-	ASSERT_EQ(0, ibv_dereg_mr(mr));
 }
 
 /* errno of a registration that must fail; 0 if it does not. */
@@ -286,6 +269,8 @@ TEST_F(reg, bad_access)
 	EXPECT_EQ(EINVAL, reg_errno(e, at, LEN, RV_ODP |
 				    IBV_ACCESS_REMOTE_ATOMIC));
 	EXPECT_EQ(EINVAL, reg_errno(e, at, LEN, RV_ODP | (1U << 19)));
+	/* Not from hugetlbfs. */
+	EXPECT_EQ(EINVAL, reg_errno(e, at, LEN, RV_ODP | IBV_ACCESS_HUGETLB));
 	EXPECT_EQ(0, reg_errno(e, at, LEN, RV_ODP));
 	EXPECT_EQ(0, reg_errno(e, at, LEN, RV_ODP | IBV_ACCESS_REMOTE_READ));
 	EXPECT_EQ(0, reg_errno(e, at, LEN, RV_ODP | RV_ACCESS |
@@ -401,9 +386,48 @@ TEST_F(reg, rereg_access)
 			      0, RV_ACCESS | RV_ODP));
 	ASSERT_RV_OK(rv_ends_write(e, 70, 100, 5000));
 
-	ASSERT_GT(0, rv_rereg(e->mr_b, IBV_REREG_MR_CHANGE_TRANSLATION, NULL,
-			      e->mem_a.base, LEN, 0));
-	ASSERT_RV_OK(rv_ends_write(e, 80, 100, 5000));
+}
+
+/* Another range, alone and with other rights; what fails changes nothing. */
+TEST_F(reg, rereg_range)
+{
+	const int range = IBV_REREG_MR_CHANGE_TRANSLATION;
+	struct rv_ends *e = &self->e;
+	uint8_t *half = e->mem_b.base + LEN / 2;
+	struct ibv_sge sge = rv_ends_sge_a(e, 50, 5000);
+	uint32_t old;
+
+	e->mr_b = rv_reg(&e->dev, &e->mem_b, 0, LEN / 2, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, e->mr_b);
+	old = e->mr_b->rkey;
+	ASSERT_EQ(-EINVAL, rv_rereg(e->mr_b, range, NULL, half, 0, 0));
+	ASSERT_EQ(-EOVERFLOW, rv_rereg(e->mr_b, range, NULL, half, SIZE_MAX, 0));
+	ASSERT_EQ(-EINVAL, rv_rereg(e->mr_b,
+				    range | IBV_REREG_MR_CHANGE_ACCESS, NULL,
+				    half, LEN / 2,
+				    RV_ODP | IBV_ACCESS_REMOTE_WRITE));
+	ASSERT_EQ(old, e->mr_b->rkey);
+	ASSERT_RV_OK(rv_ends_write(e, 50, 100, 5000));
+
+	ASSERT_EQ(0, rv_rereg(e->mr_b, range, NULL, half, LEN / 2, 0));
+	ASSERT_RV_OK(rv_ends_write(e, 60, LEN / 2, 5000));
+	ASSERT_RV(IBV_WC_REM_ACCESS_ERR,
+		  rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, 100)));
+	ASSERT_EQ(0, rv_pair_again(&e->pair));
+	ASSERT_RV(IBV_WC_REM_ACCESS_ERR,
+		  rv_write(&e->pair.a, &sge, 1, (struct rv_remote){
+			   .addr = (uintptr_t)e->mem_b.base + 100,
+			   .rkey = old }));
+	ASSERT_EQ(0, rv_pair_again(&e->pair));
+	ASSERT_RV_OK(rv_ends_check(e));
+
+	ASSERT_EQ(0, rv_rereg(e->mr_b, range | IBV_REREG_MR_CHANGE_ACCESS, NULL,
+			      e->mem_b.base, LEN,
+			      RV_ODP | IBV_ACCESS_REMOTE_READ));
+	ASSERT_RV_OK(rv_ends_read(e, 70, 100, LEN - 100));
+	ASSERT_RV(IBV_WC_REM_ACCESS_ERR,
+		  rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, 100)));
+	ASSERT_RV_OK(rv_ends_check(e));
 }
 
 /*
