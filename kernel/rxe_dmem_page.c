@@ -24,6 +24,7 @@
 
 /* All users by id. */
 static DEFINE_XARRAY_FLAGS(users, XA_FLAGS_ALLOC1);
+static u32 next_user;
 
 /**
  * rxe_dmem_file - put a block on the list where it belongs
@@ -489,9 +490,11 @@ int rxe_dmem_user_add(struct rxe_dmem_user *user)
 	int err;
 
 	memset(user, 0, sizeof(*user));
-	err = xa_alloc(&users, &user->id, user, xa_limit_32b, GFP_KERNEL);
+	/* a page may outlive its user: ids aren't used again soon */
+	err = xa_alloc_cyclic(&users, &user->id, user, xa_limit_32b, &next_user,
+			      GFP_KERNEL);
 
-	return err ? -ENOMEM : 0;
+	return err < 0 ? -ENOMEM : 0;
 }
 
 /**

@@ -49,7 +49,8 @@ enum outcome {
  * @first, @end: the part, in pages of the region
  * @holes: only pages that don't exist yet
  * @blind: there was no look
- * @full: why there is no room on the device
+ * @full: why there is no room at the other side
+ * @starved: there was none for some page, another may have taken it
  * @clock: what was used on the device after this is not evicted for it
  * @outcomes: one for each page from @base on
  */
@@ -61,6 +62,7 @@ struct job {
 	bool			holes;
 	bool			blind;
 	u8			full;
+	bool			starved;
 	u64			clock;
 	unsigned long		base;
 	unsigned int		first;
@@ -87,6 +89,7 @@ static struct job *job_create(struct rxe_mirror_mr *mmr, enum rxe_place to)
 	job->to = to;
 	job->holes = false;
 	job->blind = false;
+	job->starved = false;
 	job->clock = rxe_dmem_clock(hmm->dmem);
 
 	return job;
@@ -213,13 +216,11 @@ static void batch_fill(struct job *job, struct vm_area_struct *vma,
 			if (!may_promote(job, batch->src[i]))
 				continue;
 			n = rxe_batch_to_device(batch, i);
-			if (!n)
-				job->outcomes[first + i] = job->full;
+			job->starved |= !n;
 		} else if (batch->src[i] & MIGRATE_PFN_VALID) {
 			n = rxe_batch_to_system(batch, i, vma,
 						job_va(job, first + i));
-			if (!n)
-				job->outcomes[first + i] = RXE_SKIP_NOMEM;
+			job->starved |= !n;
 		}
 	}
 }
@@ -376,7 +377,8 @@ static bool try_blind(struct job *job)
 {
 	unsigned int n = job->end - job->first;
 
-	job->full = RXE_SKIP_FULL;
+	job->full = job->to == RXE_PLACE_DEVICE ? RXE_SKIP_FULL :
+						  RXE_SKIP_NOMEM;
 
 	return job->to == RXE_PLACE_SYSTEM ||
 	       !rxe_dmem_populate(job->hmm->dmem, n, n == RXE_REGION_PAGES);
@@ -400,10 +402,12 @@ static int move_region(struct job *job)
 				break;
 			}
 		}
+		job->starved = false;
 		if (!move_once(job))
 			break;
 	}
-	replace_outcomes(job, OUTCOME_PENDING, RXE_SKIP_BUSY);
+	replace_outcomes(job, OUTCOME_PENDING,
+			 job->starved ? job->full : RXE_SKIP_BUSY);
 	if (job->to == RXE_PLACE_DEVICE)
 		rxe_mirror_refill(job->mmr->mirror, job->base);
 
@@ -544,18 +548,8 @@ static bool narrow_to_hole(struct job *job, unsigned int page)
 	return true;
 }
 
-/**
- * rxe_migrate_first_touch - populate with device memory what is empty
- * @mmr: the MR that is accessed
- * @va: the address
- *
- * If the address prefers the device and nothing is there yet, device memory is
- * mapped there, and around it. Whatever prevents that prevents nothing else:
- * the fault that follows takes what there is, or brings RAM.
- *
- * Context: may sleep; mmap_lock isn't held, mm_users is.
- */
-void rxe_migrate_first_touch(struct rxe_mirror_mr *mmr, unsigned long va)
+/* Populate around an address. */
+static void touch_block(struct rxe_mirror_mr *mmr, unsigned long va)
 {
 	unsigned long start, last;
 	struct job *job;
@@ -576,4 +570,28 @@ void rxe_migrate_first_touch(struct rxe_mirror_mr *mmr, unsigned long va)
 		move_once(job);
 	}
 	job_destroy(job);
+}
+
+/**
+ * rxe_migrate_first_touch - populate with device memory what is empty
+ * @mmr: the MR that is accessed
+ * @va: first address
+ * @length: bytes, at least 1, not beyond the end of @va's region
+ *
+ * Where the addresses prefer the device and nothing is there yet, device memory
+ * is mapped, there and around it. Whatever prevents that prevents nothing else:
+ * the fault that follows takes what there is, or brings RAM.
+ *
+ * Context: may sleep; mmap_lock isn't held, mm_users is.
+ */
+void rxe_migrate_first_touch(struct rxe_mirror_mr *mmr, unsigned long va,
+			     unsigned long length)
+{
+	const unsigned long block = FIRST_TOUCH_PAGES << PAGE_SHIFT;
+	unsigned long end = va + length;
+
+	if (mtree_empty(&mmr->mirror->prefer))
+		return;
+	for (; va < end; va = round_down(va, block) + block)
+		touch_block(mmr, va);
 }

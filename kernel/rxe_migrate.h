@@ -109,7 +109,8 @@ unsigned int rxe_batch_left(struct rxe_batch *batch, enum rxe_dmem_move how);
 int rxe_migrate_range(struct rxe_mirror_mr *mmr, unsigned long start,
 		      unsigned long length, enum rxe_place to,
 		      struct rxe_migrate_counts *counts);
-void rxe_migrate_first_touch(struct rxe_mirror_mr *mmr, unsigned long va);
+void rxe_migrate_first_touch(struct rxe_mirror_mr *mmr, unsigned long va,
+			     unsigned long length);
 
 /* rxe_migrate_prefer.c */
 int rxe_migrate_prefer(struct rxe_mirror_mr *mmr, unsigned long start,

@@ -28,7 +28,6 @@
  * returns, none is moving to or from the pages that it cleared.
  */
 #include <linux/hashtable.h>
-#include <linux/idr.h>
 #include <linux/sched/mm.h>
 
 #include "rxe.h"
@@ -42,7 +41,7 @@
 
 static DEFINE_MUTEX(mirrors_lock);
 static DEFINE_HASHTABLE(mirrors, MIRRORS_BITS);
-static DEFINE_IDA(mirror_ids);
+static u32 last_id;	/* under mirrors_lock */
 
 /* One place each, so that lockdep sees one class each. */
 static void window_init_lock(struct rxe_window *window)
@@ -346,18 +345,15 @@ static struct rxe_mirror *mirror_create(struct rxe_dev *rxe,
 					struct mm_struct *mm)
 {
 	struct rxe_mirror *mirror;
-	int id;
 
 	rxe_race_reach(RXE_RACE_MAKING);
 	mirror = kzalloc_obj(*mirror);
 	if (!mirror)
 		return NULL;
-	id = ida_alloc_min(&mirror_ids, 1, GFP_KERNEL);
-	if (id < 0) {
-		kfree(mirror);
-		return NULL;
-	}
-	mirror->id = id;
+	/* a page may outlive its mirror: ids aren't used again soon */
+	if (!++last_id)
+		last_id = 1;
+	mirror->id = last_id;
 
 	mmgrab(mm);
 	mirror->mm = mm;
@@ -375,7 +371,6 @@ static struct rxe_mirror *mirror_create(struct rxe_dev *rxe,
 static void mirror_destroy(struct rxe_mirror *mirror)
 {
 	rxe_migrate_evacuate_mirror(mirror->rxe->hmm, mirror->id);
-	ida_free(&mirror_ids, mirror->id);
 	rxe_mirror_gc_fini(mirror);
 	mtree_destroy(&mirror->prefer);
 	mutex_destroy(&mirror->windows_lock);

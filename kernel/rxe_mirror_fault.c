@@ -564,7 +564,7 @@ int rxe_mirror_fault(struct rxe_mirror_mr *mmr, unsigned long va,
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
 	if (!(flags & RXE_FAULT_SNAPSHOT))
-		rxe_migrate_first_touch(mmr, va);
+		rxe_migrate_first_touch(mmr, va, length);
 	down_read(&mmr->mirror->gc_sem);
 	ret = fault_mapped(mmr, va, length, flags, budget);
 	up_read(&mmr->mirror->gc_sem);
