@@ -464,6 +464,8 @@ static int move_range(struct job *job, unsigned long start, unsigned long end,
  * @start: first address, of a page, within the MR
  * @length: bytes, whole pages, not beyond the end of the MR's last page
  * @to: %RXE_PLACE_DEVICE or %RXE_PLACE_SYSTEM
+ * @before: to make room, don't evict what was used after this
+ *	(rxe_migrate_clock())
  * @counts: what became of the pages; on error, of those before it
  *
  * What can't move is no error: it is counted and stays where it is.
@@ -476,7 +478,7 @@ static int move_range(struct job *job, unsigned long start, unsigned long end,
  * * -ESRCH: the process is gone
  */
 int rxe_migrate_range(struct rxe_mirror_mr *mmr, unsigned long start,
-		      unsigned long length, enum rxe_place to,
+		      unsigned long length, enum rxe_place to, u64 before,
 		      struct rxe_migrate_counts *counts)
 {
 	struct rxe_hmm_dev *hmm = mmr->mirror->rxe->hmm;
@@ -494,6 +496,7 @@ int rxe_migrate_range(struct rxe_mirror_mr *mmr, unsigned long start,
 	job = job_create(mmr, to);
 	if (!job)
 		return -ENOMEM;
+	job->clock = before;
 	err = -ESRCH;
 	if (mmget_not_zero(mm)) {
 		since = ktime_get();

@@ -107,7 +107,7 @@ unsigned int rxe_batch_left(struct rxe_batch *batch, enum rxe_dmem_move how);
 
 /* rxe_migrate.c */
 int rxe_migrate_range(struct rxe_mirror_mr *mmr, unsigned long start,
-		      unsigned long length, enum rxe_place to,
+		      unsigned long length, enum rxe_place to, u64 before,
 		      struct rxe_migrate_counts *counts);
 void rxe_migrate_first_touch(struct rxe_mirror_mr *mmr, unsigned long va,
 			     unsigned long length);
@@ -123,6 +123,7 @@ int rxe_migrate_snapshot(struct rxe_mirror *mirror, unsigned long start,
 			 unsigned long end, unsigned long *pfns);
 
 /* rxe_migrate_evict.c */
+u64 rxe_migrate_clock(struct rxe_hmm_dev *hmm, unsigned long pages);
 int rxe_migrate_make_room(struct rxe_hmm_dev *hmm, unsigned int pages, bool block,
 			  u64 before);
 void rxe_migrate_evacuate_mirror(struct rxe_hmm_dev *hmm, u32 mirror);

@@ -69,6 +69,29 @@ static unsigned int evict_next(struct rxe_batch *batch, u64 *after, u64 before,
 }
 
 /**
+ * rxe_migrate_clock - now, before pages are moved to the device
+ * @hmm: the device
+ * @pages: how many are to move
+ *
+ * If there is not enough room, what the NIC has used until now counts as used
+ * before now: it may be evicted. What it uses later, and what the caller moves,
+ * is not evicted for the caller.
+ *
+ * Context: may sleep.
+ * Return: a time as rxe_dmem_clock() has it.
+ */
+u64 rxe_migrate_clock(struct rxe_hmm_dev *hmm, unsigned long pages)
+{
+	struct rxe_dmem_info info;
+
+	rxe_dmem_get_info(hmm->dmem, &info);
+	if (info.size < info.used + pages)
+		rxe_mirror_touch_accessed(hmm->rxe);
+
+	return rxe_dmem_clock(hmm->dmem);
+}
+
+/**
  * rxe_migrate_make_room - see to it that there is room on the device
  * @hmm: the device
  * @pages: for how many pages

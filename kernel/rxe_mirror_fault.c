@@ -127,6 +127,20 @@ static void clamp_to_mr(struct fault *f)
 	}
 }
 
+/* Pages that are wanted on the device are left to their own first touch. */
+static void stop_at_device(struct fault *f)
+{
+	struct rxe_mirror *mirror = f->mmr->mirror;
+	unsigned long start, last;
+	unsigned int i;
+
+	for (i = f->last + 1; i < f->end; i++)
+		if (rxe_migrate_preferred(mirror,
+					  f->base + ((unsigned long)i << PAGE_SHIFT),
+					  &start, &last) == RXE_PLACE_DEVICE)
+			f->end = i;
+}
+
 static void plan(struct fault *f)
 {
 	f->end = f->last + 1;
@@ -139,6 +153,7 @@ static void plan(struct fault *f)
 	f->around_first = round_down(f->first, AROUND_PAGES);
 	f->around_last = round_down(f->last, AROUND_PAGES) + AROUND_PAGES - 1;
 	f->end = min_t(unsigned int, f->end + ahead_pages(f), RXE_REGION_PAGES);
+	stop_at_device(f);
 	if (READ_ONCE(f->region->refill)) {
 		WRITE_ONCE(f->region->refill, false);
 		f->around_first = 0;

@@ -260,6 +260,7 @@ static int UVERBS_HANDLER(RXE_HMM_METHOD_QUERY_CAPS)(struct uverbs_attr_bundle *
 
 struct migrate {
 	enum rxe_place			to;
+	u64				before;
 	struct rxe_hmm_migrate_resp	resp;
 };
 
@@ -271,7 +272,8 @@ static int migrate_piece(struct rxe_mirror_mr *mmr, unsigned long start,
 	unsigned int i;
 	int err;
 
-	err = rxe_migrate_range(mmr, start, length, migrate->to, &counts);
+	err = rxe_migrate_range(mmr, start, length, migrate->to,
+				migrate->before, &counts);
 	if (err)
 		return err;
 
@@ -285,14 +287,20 @@ static int migrate_piece(struct rxe_mirror_mr *mmr, unsigned long start,
 
 static int UVERBS_HANDLER(RXE_HMM_METHOD_MIGRATE)(struct uverbs_attr_bundle *attrs)
 {
+	struct ib_ucontext *context = ib_uverbs_get_ucontext(attrs);
 	struct migrate migrate = {};
 	struct call call = {};
 	int err;
 
+	if (IS_ERR(context))
+		return PTR_ERR(context);
 	err = read_range(&call, attrs, RXE_HMM_PLACE_DEVICE + 1);
 	if (err)
 		return err;
 	migrate.to = call.range.place;
+	if (migrate.to == RXE_PLACE_DEVICE)
+		migrate.before = rxe_migrate_clock(to_rdev(context->device)->hmm,
+						   call.range.length >> PAGE_SHIFT);
 	/* Nothing is moved for a caller who could not be told. */
 	err = uverbs_copy_to_struct_or_zero(attrs, RXE_HMM_ATTR_MR_RESP,
 					    &migrate.resp, sizeof(migrate.resp));

@@ -13,146 +13,25 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/fs.h>
-#include <linux/loop.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/swap.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "lib/rv.h"
 
 #define PAGES		64UL
-#define SWAP_MIB	96
-
-enum kind { ZRAM, DISK };
-
-struct swap_dev {
-	enum kind kind;
-	int id;			/* -1: none */
-	int fd;			/* of the disk */
-	char path[32];
-	bool on;
-};
-
-/* What swapon() wants to see in the first page. */
-struct swap_header {
-	uint8_t boot[1024];
-	uint32_t version;
-	uint32_t last_page;
-	uint32_t bad_pages;
-	uint8_t rest[RV_PAGE - 1024 - 12 - 10];
-	char magic[10];
-};
-
-static int write_header(const char *dev)
-{
-	static struct swap_header h;
-	int fd, ok;
-
-	h.version = 1;
-	h.last_page = SWAP_MIB * 256 - 1;
-	memcpy(h.magic, "SWAPSPACE2", sizeof(h.magic));
-	fd = open(dev, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ok = write(fd, &h, sizeof(h)) == sizeof(h) && !fsync(fd);
-	close(fd);
-	return ok ? 0 : -EIO;
-}
-
-static int make_zram(struct swap_dev *s)
-{
-	char path[64];
-	int err;
-
-	if (rv_run("modprobe zram num_devices=0"))
-		return -ENODEV;
-	s->id = rv_get("/sys/class/zram-control/hot_add", NULL);
-	if (s->id < 0)
-		return -ENODEV;
-	snprintf(s->path, sizeof(s->path), "/dev/zram%d", s->id);
-	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", s->id);
-	err = rv_put(path, "%dM", SWAP_MIB);
-	if (!err && !rv_wait_for(!access(s->path, W_OK)))
-		err = -ENODEV;
-	return err;
-}
-
-/* A loop device over memory: a disk, as far as swap can tell. */
-static int make_disk(struct swap_dev *s)
-{
-	int control, memory, err = 0;
-
-	if (rv_run("modprobe -q loop; test -c /dev/loop-control"))
-		return -ENODEV;
-	control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	if (control < 0)
-		return -errno;
-	s->id = ioctl(control, LOOP_CTL_GET_FREE);
-	close(control);
-	if (s->id < 0)
-		return -errno;
-	snprintf(s->path, sizeof(s->path), "/dev/loop%d", s->id);
-	if (!rv_wait_for(!access(s->path, W_OK)))
-		return -ENODEV;
-	memory = memfd_create("swap", MFD_CLOEXEC);
-	s->fd = open(s->path, O_RDWR | O_CLOEXEC);
-	if (memory < 0 || s->fd < 0 ||
-	    ftruncate(memory, SWAP_MIB * 1024L * 1024) ||
-	    ioctl(s->fd, LOOP_SET_FD, memory))
-		err = -errno;
-	if (memory >= 0)
-		close(memory);
-	return err;
-}
-
-static int swap_start(struct swap_dev *s, enum kind kind)
-{
-	int err;
-
-	s->kind = kind;
-	s->id = -1;
-	s->fd = -1;
-	err = kind == ZRAM ? make_zram(s) : make_disk(s);
-	if (!err)
-		err = write_header(s->path);
-	if (!err && swapon(s->path, 0))
-		err = -errno;
-	s->on = !err;
-	return err;
-}
-
-static void swap_stop(struct swap_dev *s)
-{
-	char path[64];
-
-	if (s->on && swapoff(s->path))
-		rv_log("swapoff %s: %s", s->path, strerror(errno));
-	if (s->fd >= 0) {
-		ioctl(s->fd, LOOP_CLR_FD, 0);
-		close(s->fd);
-	} else if (s->id >= 0) {
-		snprintf(path, sizeof(path), "/sys/block/zram%d/reset", s->id);
-		rv_put(path, "1");
-		rv_put("/sys/class/zram-control/hot_remove", "%d", s->id);
-	}
-}
 
 FIXTURE(swap)
 {
 	struct rv_ends e;
-	struct swap_dev dev;
+	struct rv_swap dev;
 	void *shared;
 };
 
 FIXTURE_VARIANT(swap)
 {
-	enum kind kind;
+	enum rv_swap_kind kind;
 	bool shared;
 };
 
@@ -163,10 +42,10 @@ FIXTURE_VARIANT(swap)
 		.shared = _shared,				\
 	}
 
-VARIANT(zram_anonymous, ZRAM, false);
-VARIANT(zram_shared, ZRAM, true);
-VARIANT(disk_anonymous, DISK, false);
-VARIANT(disk_shared, DISK, true);
+VARIANT(zram_anonymous, RV_ZRAM, false);
+VARIANT(zram_shared, RV_ZRAM, true);
+VARIANT(disk_anonymous, RV_DISK, false);
+VARIANT(disk_shared, RV_DISK, true);
 
 FIXTURE_SETUP(swap)
 {
@@ -177,7 +56,7 @@ FIXTURE_SETUP(swap)
 	self->dev.id = self->dev.fd = -1;
 	if (geteuid())
 		SKIP(return, "swap needs root");
-	ASSERT_EQ(0, swap_start(&self->dev, variant->kind));
+	ASSERT_EQ(0, rv_swap_start(&self->dev, variant->kind));
 	ASSERT_EQ(0, rv_ends_open(e, &opts, 128 * 1024));
 	e->mr_a = rv_reg_all(&e->dev, &e->mem_a, RV_ACCESS);
 	ASSERT_NE(NULL, e->mr_a);
@@ -201,37 +80,7 @@ FIXTURE_TEARDOWN(swap)
 	rv_ends_fini(&self->e);
 	if (self->shared)
 		munmap(self->shared, PAGES * RV_PAGE);
-	swap_stop(&self->dev);
-}
-
-/*
- * Pages that were faulted in a moment ago may wait in a list of the processor
- * that did it, where reclaim does not see them. Asking for a page to be moved,
- * even to where it is, empties these lists.
- */
-static void drain_lists(struct rv_buf *b)
-{
-	void *page = b->base;
-	int node = 0, status;
-
-	syscall(SYS_move_pages, 0, 1UL, &page, &node, &status, 0);
-}
-
-static bool all_out(struct rv_buf *b)
-{
-	drain_lists(b);
-	madvise(b->base, b->len, MADV_PAGEOUT);
-	return !rv_pages(b->base, b->len, PAGE_IS_PRESENT);
-}
-
-/* Have every page out of memory; what is in flight to swap takes a moment. */
-static int page_out(struct rv_buf *b)
-{
-	if (rv_wait_for(all_out(b)))
-		return 0;
-	rv_log("%lld pages are still there",
-	       (long long)rv_pages(b->base, b->len, PAGE_IS_PRESENT));
-	return -ETIMEDOUT;
+	rv_swap_stop(&self->dev);
 }
 
 /* The process reads a byte of each page. */
@@ -301,10 +150,10 @@ TEST_F_TIMEOUT(swap, write_after_read_fault, 120)
 	int i;
 
 	for (i = 0; i < rv_shrink(5); i++) {
-		ASSERT_EQ(0, page_out(&e->mem_b));
+		ASSERT_EQ(0, rv_page_out(&e->mem_b));
 		touch(&e->mem_b);
 		ASSERT_RV_OK(write_each(e, !i));
-		ASSERT_EQ(0, page_out(&e->mem_b));
+		ASSERT_EQ(0, rv_page_out(&e->mem_b));
 		ASSERT_RV_OK(rv_ends_check(e));
 	}
 }
@@ -322,7 +171,7 @@ TEST_F_TIMEOUT(swap, write_after_first_read, 120)
 		rv_buf_expect_byte(&e->mem_b, 0, 0, e->mem_b.len);
 		touch(&e->mem_b);
 		ASSERT_RV_OK(write_each(e, !i));
-		ASSERT_EQ(0, page_out(&e->mem_b));
+		ASSERT_EQ(0, rv_page_out(&e->mem_b));
 		ASSERT_RV_OK(rv_ends_check(e));
 	}
 }
@@ -335,11 +184,11 @@ TEST_F_TIMEOUT(swap, write_after_device_read, 120)
 	int i;
 
 	for (i = 0; i < rv_shrink(5); i++) {
-		ASSERT_EQ(0, page_out(&e->mem_b));
+		ASSERT_EQ(0, rv_page_out(&e->mem_b));
 		for (off = 0; off < e->mem_b.len; off += 32 * RV_PAGE)
 			ASSERT_RV_OK(read_only(e, 0, off, 32 * RV_PAGE));
 		ASSERT_RV_OK(write_each(e, false));
-		ASSERT_EQ(0, page_out(&e->mem_b));
+		ASSERT_EQ(0, rv_page_out(&e->mem_b));
 		ASSERT_RV_OK(rv_ends_check(e));
 	}
 }
@@ -352,12 +201,12 @@ TEST_F_TIMEOUT(swap, write_first, 120)
 	int i, j;
 
 	for (i = 0; i < rv_shrink(5); i++) {
-		ASSERT_EQ(0, page_out(&e->mem_b));
+		ASSERT_EQ(0, rv_page_out(&e->mem_b));
 		for (j = 0; j < 8; j++) {
 			p = any_part(e, 20000);
 			ASSERT_RV_OK(write_only(e, p.a, p.b, p.len));
 		}
-		ASSERT_EQ(0, page_out(&e->mem_b));
+		ASSERT_EQ(0, rv_page_out(&e->mem_b));
 		for (j = 0; j < 4; j++) {
 			p = any_part(e, 20000);
 			ASSERT_RV_OK(read_only(e, p.a, p.b, p.len));
@@ -400,7 +249,7 @@ TEST_F_TIMEOUT(swap, rounds, 120)
 				break;
 			}
 		}
-		ASSERT_EQ(0, page_out(&e->mem_b));
+		ASSERT_EQ(0, rv_page_out(&e->mem_b));
 	}
 	ASSERT_RV_OK(rv_ends_check(e));
 }
@@ -429,7 +278,7 @@ TEST_F_TIMEOUT(swap, under_traffic, 120)
 	}
 	ASSERT_RV(0, rv_traffic_stop(&t));
 	ASSERT_RV_OK(write_only(e, 0, 0, e->mem_a.len));
-	ASSERT_EQ(0, page_out(&e->mem_b));
+	ASSERT_EQ(0, rv_page_out(&e->mem_b));
 	ASSERT_RV_OK(rv_ends_check(e));
 }
 
@@ -458,7 +307,7 @@ TEST_F_TIMEOUT(swap, madv_free, 120)
 		for (i = 0; i < PAGES; i += 2)
 			ASSERT_RV_OK(write_only(e, 3 * i, i * RV_PAGE + off,
 						len));
-		ASSERT_EQ(0, page_out(&e->mem_b));
+		ASSERT_EQ(0, rv_page_out(&e->mem_b));
 		for (i = 0; i < PAGES; i++) {
 			uint8_t *page = e->mem_b.base + i * RV_PAGE;
 
@@ -490,7 +339,7 @@ TEST_F_TIMEOUT(swap, limit, 300)
 	uint8_t *mem;
 	void *big;
 
-	if (variant->kind != ZRAM)
+	if (variant->kind != RV_ZRAM)
 		return;
 	big = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_ANONYMOUS |
 		   (variant->shared ? MAP_SHARED : MAP_PRIVATE), -1, 0);

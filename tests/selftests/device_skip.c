@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What can't move to the device is counted by reason, page by page, in the
+ * answer and by the device, and stays as it was.
+ *
+ * Needs root, for KSM.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "lib/rv.h"
+
+#define LEN	(256UL * RV_PAGE)
+#define PAGES	((int64_t)(LEN / RV_PAGE))
+#define KSM	"/sys/kernel/mm/ksm/"
+
+static const char *const counters[] = {
+	[RXE_HMM_SKIP_PINNED] = "promote_skipped_pinned",
+	[RXE_HMM_SKIP_FILE] = "promote_skipped_file",
+	[RXE_HMM_SKIP_SHARED] = "promote_skipped_shared",
+	[RXE_HMM_SKIP_KSM] = "promote_skipped_ksm",
+	[RXE_HMM_SKIP_LOCKED] = "promote_skipped_locked",
+	[RXE_HMM_SKIP_FULL] = "promote_skipped_full",
+	[RXE_HMM_SKIP_NOMEM] = "promote_skipped_nomem",
+	[RXE_HMM_SKIP_ABSENT] = "promote_skipped_absent",
+	[RXE_HMM_SKIP_BUSY] = "promote_skipped_busy",
+};
+
+FIXTURE(device_skip)
+{
+	struct rv_ends e;
+	void *shared;
+};
+
+FIXTURE_SETUP(device_skip)
+{
+	ASSERT_EQ(0, rv_dmem_init(&self->e, NULL, "32M", LEN,
+				  MADV_NOHUGEPAGE));
+}
+
+FIXTURE_TEARDOWN(device_skip)
+{
+	EXPECT_EQ(0, rv_dmem_fini(&self->e));
+}
+
+/*
+ * Promote all of a region. These many pages must be skipped for this reason,
+ * the rest must move, and the counters must say the same.
+ */
+static int promote(struct rv_ends *e, struct ibv_mr *mr, int reason,
+		   uint64_t want)
+{
+	int64_t before[ARRAY_SIZE(counters)], n;
+	struct rxe_hmm_migrate_resp resp;
+	int i, bad = 0;
+
+	for (i = 0; i < ARRAY_SIZE(counters); i++)
+		before[i] = rv_stat_dev(&e->dev, counters[i]);
+	if (rv_hmm_migrate(mr, 0, mr->length, RV_DEVICE, &resp))
+		return -EIO;
+	for (i = 0; i < ARRAY_SIZE(counters); i++) {
+		n = i == reason ? want : 0;
+		if (resp.skipped[i] != n ||
+		    rv_stat_dev(&e->dev, counters[i]) - before[i] != n) {
+			rv_log("%s: %llu pages, counter %lld more, not %lld",
+			       counters[i], resp.skipped[i],
+			       (long long)(rv_stat_dev(&e->dev, counters[i]) -
+					   before[i]), (long long)n);
+			bad = -EBADMSG;
+		}
+	}
+	if (resp.moved + resp.already + want != mr->length / RV_PAGE) {
+		rv_log("moved %llu, already %llu", resp.moved, resp.already);
+		bad = -EBADMSG;
+	}
+	return bad;
+}
+
+/* The region still works, wherever its pages are. */
+static int works(struct rv_ends *e)
+{
+	size_t n = rv_rand_len(1, 20000);
+	int res;
+
+	res = rv_ends_write(e, rv_rand_below(LEN - n), rv_rand_below(LEN - n),
+			    n);
+	return res ? res : rv_ends_read(e, rv_rand_below(LEN - n),
+					rv_rand_below(LEN - n), n);
+}
+
+/* Of another region, which is not an on-demand one. */
+TEST_F(device_skip, pinned)
+{
+	struct rv_ends *e = &self->e;
+	struct ibv_mr *mr;
+
+	mr = rv_reg(&e->dev, &e->mem_b, 50 * RV_PAGE, 33 * RV_PAGE, RV_ACCESS);
+	ASSERT_NE(NULL, mr);
+	ASSERT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_PINNED, 33));
+	ASSERT_EQ(PAGES - 33, rv_on_device(e->mr_b, 0, LEN));
+	ASSERT_RV_OK(works(e));
+	ASSERT_EQ(0, ibv_dereg_mr(mr));
+	ASSERT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_PINNED, 0));
+	/* pinning what is on the device brings it back */
+	mr = rv_reg(&e->dev, &e->mem_b, 0, 20 * RV_PAGE, RV_ACCESS);
+	ASSERT_NE(NULL, mr);
+	ASSERT_EQ(0, rv_on_device(e->mr_b, 0, 20 * RV_PAGE));
+	ASSERT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_PINNED, 20));
+	ASSERT_RV_OK(works(e));
+	ASSERT_EQ(0, ibv_dereg_mr(mr));
+	ASSERT_RV_OK(works(e));
+}
+
+/* Held by a pipe: not pinned, but not free to go either. */
+TEST_F(device_skip, busy)
+{
+	struct rv_ends *e = &self->e;
+	struct iovec iov = { e->mem_b.base + 7 * RV_PAGE, 9 * RV_PAGE };
+	int fds[2];
+	char *got;
+
+	ASSERT_EQ(0, pipe(fds));
+	ASSERT_EQ(iov.iov_len, vmsplice(fds[1], &iov, 1, 0));
+	ASSERT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_BUSY, 9));
+	got = malloc(iov.iov_len);
+	ASSERT_NE(NULL, got);
+	ASSERT_EQ(iov.iov_len, read(fds[0], got, iov.iov_len));
+	ASSERT_EQ(0, rv_compare("pipe", got,
+				rv_buf_shadow(&e->mem_b, 7 * RV_PAGE),
+				iov.iov_len));
+	free(got);
+	close(fds[0]);
+	close(fds[1]);
+	ASSERT_RV_OK(works(e));
+	ASSERT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_BUSY, 0));
+	ASSERT_RV_OK(works(e));
+}
+
+static struct ibv_mr *map_and_reg(struct rv_ends *e, int flags, int fd,
+				  struct rv_buf *b)
+{
+	void *mem = mmap(NULL, LEN, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	if (mem == MAP_FAILED || rv_buf_adopt(b, mem, LEN))
+		return NULL;
+	return rv_reg_all(&e->dev, b, RV_ACCESS | RV_ODP);
+}
+
+/* Write through one region, read it back, and look at all of it. */
+static int other_works(struct rv_ends *e, struct ibv_mr *mr, struct rv_buf *b)
+{
+	struct ibv_sge sge = rv_ends_sge_a(e, 99, 30000);
+	int res;
+
+	res = rv_write(&e->pair.a, &sge, 1, RV_REMOTE(mr, b->base + 4001));
+	rv_buf_expect(b, 4001, rv_buf_shadow(&e->mem_a, 99), 30000);
+	return res ? res : rv_buf_check(b);
+}
+
+TEST_F(device_skip, file_private)
+{
+	struct rv_ends *e = &self->e;
+	struct rv_buf b;
+	struct ibv_mr *mr;
+	int fd;
+
+	fd = memfd_create("private", MFD_CLOEXEC);
+	ASSERT_EQ(0, ftruncate(fd, LEN));
+	mr = map_and_reg(e, MAP_PRIVATE, fd, &b);
+	ASSERT_NE(NULL, mr);
+	rv_rand_fill(b.shadow, LEN / 2);
+	memcpy(b.map, b.shadow, LEN / 2);
+	ASSERT_EQ(0, promote(e, mr, RXE_HMM_SKIP_FILE, PAGES));
+	ASSERT_RV_OK(other_works(e, mr, &b));
+	ASSERT_EQ(0, promote(e, mr, RXE_HMM_SKIP_FILE, PAGES));
+	ASSERT_EQ(0, rv_dmem_used(NULL));
+	ASSERT_EQ(0, ibv_dereg_mr(mr));
+	close(fd);
+}
+
+TEST_F(device_skip, file_shared)
+{
+	struct rv_ends *e = &self->e;
+	struct rv_buf b;
+	struct ibv_mr *mr;
+	int fd;
+
+	fd = memfd_create("shared", MFD_CLOEXEC);
+	ASSERT_EQ(0, ftruncate(fd, LEN));
+	mr = map_and_reg(e, MAP_SHARED, fd, &b);
+	ASSERT_NE(NULL, mr);
+	ASSERT_RV_OK(other_works(e, mr, &b));
+	ASSERT_EQ(0, promote(e, mr, RXE_HMM_SKIP_SHARED, PAGES));
+	ASSERT_RV_OK(other_works(e, mr, &b));
+	ASSERT_EQ(0, ibv_dereg_mr(mr));
+	close(fd);
+}
+
+TEST_F(device_skip, shared_anonymous)
+{
+	struct rv_ends *e = &self->e;
+	struct rv_buf b;
+	struct ibv_mr *mr;
+
+	mr = map_and_reg(e, MAP_SHARED | MAP_ANONYMOUS, -1, &b);
+	ASSERT_NE(NULL, mr);
+	rv_buf_fill(&b);
+	ASSERT_EQ(0, promote(e, mr, RXE_HMM_SKIP_SHARED, PAGES));
+	/* even where it is wanted there, and nothing is there yet */
+	ASSERT_EQ(0, rv_hmm_prefer(mr, 0, LEN, RV_DEVICE));
+	ASSERT_EQ(0, madvise(b.base, LEN, MADV_REMOVE));
+	rv_buf_expect_byte(&b, 0, 0, LEN);
+	ASSERT_RV_OK(other_works(e, mr, &b));
+	ASSERT_EQ(0, rv_dmem_used(NULL));
+	ASSERT_EQ(0, ibv_dereg_mr(mr));
+}
+
+/* A child has the same pages; those that the parent has written are its own. */
+TEST_F(device_skip, copy_on_write)
+{
+	struct rv_ends *e = &self->e;
+	int fds[2], pid;
+	char byte;
+
+	ASSERT_EQ(0, pipe(fds));
+	pid = fork();
+	if (!pid) {
+		close(fds[1]);
+		_exit(read(fds[0], &byte, 1) || rv_buf_check(&e->mem_b));
+	}
+	close(fds[0]);
+	rv_rand_fill(rv_buf_shadow(&e->mem_b, 0), 10 * RV_PAGE);
+	memcpy(e->mem_b.base, rv_buf_shadow(&e->mem_b, 0), 10 * RV_PAGE);
+	ASSERT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_SHARED, PAGES - 10));
+	ASSERT_RV_OK(works(e));
+	close(fds[1]);
+	ASSERT_EQ(0, rv_reap(pid));
+	ASSERT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_SHARED, 0));
+	ASSERT_RV_OK(works(e));
+}
+
+TEST_F(device_skip, locked)
+{
+	struct rv_ends *e = &self->e;
+
+	ASSERT_EQ(0, mlock(e->mem_b.base + 3 * RV_PAGE, 44 * RV_PAGE));
+	ASSERT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_LOCKED, 44));
+	ASSERT_RV_OK(works(e));
+	ASSERT_EQ(0, munlock(e->mem_b.base, LEN));
+	ASSERT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_LOCKED, 0));
+	ASSERT_RV_OK(works(e));
+}
+
+TEST_F(device_skip, absent)
+{
+	struct rv_ends *e = &self->e;
+	size_t off = 77 * RV_PAGE, len = 11 * RV_PAGE;
+	struct rxe_hmm_migrate_resp resp;
+
+	ASSERT_EQ(0, madvise(e->mem_b.base, 5 * RV_PAGE, MADV_DONTNEED));
+	rv_buf_expect_byte(&e->mem_b, 0, 0, 5 * RV_PAGE);
+	ASSERT_EQ(0, munmap(e->mem_b.base + off, len));
+	/* on the way back nothing is made of nothing */
+	ASSERT_EQ(0, rv_hmm_migrate(e->mr_b, 0, LEN, RV_SYSTEM, &resp));
+	ASSERT_EQ(16, resp.skipped[RXE_HMM_SKIP_ABSENT]);
+	ASSERT_EQ(PAGES - 16, resp.already);
+	ASSERT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_ABSENT, 11));
+	ASSERT_NE(MAP_FAILED, mmap(e->mem_b.base + off, len,
+				   PROT_READ | PROT_WRITE, MAP_PRIVATE |
+				   MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	rv_buf_expect_byte(&e->mem_b, off, 0, len);
+	ASSERT_RV_OK(works(e));
+}
+
+static int64_t merged(struct rv_ends *e, size_t len)
+{
+	int64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < len; i += RV_PAGE)
+		n += rv_pfn(e->mem_a.base + i) &&
+		     rv_pfn(e->mem_a.base + i) == rv_pfn(e->mem_b.base + i);
+	return n;
+}
+
+TEST_F_TIMEOUT(device_skip, ksm, 120)
+{
+	struct rv_ends *e = &self->e;
+	size_t len = 16 * RV_PAGE;
+
+	if (geteuid() || rv_get(KSM "run", NULL) < 0)
+		SKIP(return, "merging needs KSM in the kernel, and root");
+	memcpy(e->mem_b.base, e->mem_a.base, len);
+	rv_buf_expect(&e->mem_b, 0, e->mem_a.base, len);
+	ASSERT_EQ(0, madvise(e->mem_a.base, len, MADV_MERGEABLE));
+	ASSERT_EQ(0, madvise(e->mem_b.base, len, MADV_MERGEABLE));
+	rv_put(KSM "smart_scan", "0");
+	ASSERT_EQ(0, rv_put(KSM "pages_to_scan", "5000"));
+	ASSERT_EQ(0, rv_put(KSM "sleep_millisecs", "10"));
+	ASSERT_EQ(0, rv_put(KSM "run", "1"));
+	EXPECT_TRUE(rv_wait_for(merged(e, len) == 16));
+	EXPECT_EQ(0, rv_put(KSM "run", "0"));
+	EXPECT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_KSM, 16));
+	EXPECT_RV(0, works(e));
+	EXPECT_EQ(0, rv_put(KSM "run", "2"));
+	EXPECT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_KSM, 0));
+	EXPECT_RV(0, works(e));
+}
+
+RV_HARNESS_MAIN
