@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Processes, regions and devices go away with pages on the device: no page
+ * stays in use, and whoever is left has the right bytes. And two devices that
+ * serve the same process: a page is on one of them at a time.
+ *
+ * Needs root, for a second device of its own.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "lib/rv.h"
+
+#define LEN	(2 * RV_HUGE)
+#define PAGES	((int64_t)(LEN / RV_PAGE))
+#define NAME	"rxe_lives"
+#define NETDEV	"rxe_lives0"
+#define PARAM	"/sys/module/rdma_rxe/parameters/device_memory"
+
+FIXTURE(device_lives)
+{
+	struct rv_ends e;
+};
+
+FIXTURE_VARIANT(device_lives)
+{
+	int advice;
+};
+
+FIXTURE_VARIANT_ADD(device_lives, pages)
+{
+	.advice = MADV_NOHUGEPAGE,
+};
+
+FIXTURE_VARIANT_ADD(device_lives, thp)
+{
+	.advice = MADV_HUGEPAGE,
+};
+
+static void remove_second(void)
+{
+	rv_run("rdma link show " NAME "/1 >/dev/null 2>&1 || exit 0; "
+	       "rdma link delete " NAME);
+	rv_run("ip link show " NETDEV " >/dev/null 2>&1 || exit 0; "
+	       "ip link delete " NETDEV);
+}
+
+/* The device takes a moment to learn its address. */
+static bool add_second(void)
+{
+	return !rv_run("ip link add " NETDEV " type dummy && "
+		       "ip link set " NETDEV " mtu 9000 up && "
+		       "ip address add 198.51.100.77/32 dev " NETDEV " && "
+		       "rdma link add " NAME " type rxe netdev " NETDEV) &&
+	       !rv_run("timeout 30 sh -c 'until grep -qi ffff:c633:644d "
+		       "/sys/class/infiniband/" NAME "/ports/1/gids/* "
+		       "2>/dev/null; do sleep 0.05; done'");
+}
+
+FIXTURE_SETUP(device_lives)
+{
+	if (geteuid())
+		SKIP(return, "not root");
+	remove_second();
+	ASSERT_EQ(0, rv_dmem_resize(NULL, "64M"));
+	ASSERT_EQ(0, rv_dmem_used(NULL));
+}
+
+FIXTURE_TEARDOWN(device_lives)
+{
+	EXPECT_TRUE(rv_wait_for(!rv_dmem_used(NULL)))
+		TH_LOG("%lld pages are still in use",
+		       (long long)rv_dmem_used(NULL));
+	remove_second();
+}
+
+static void start_traffic(struct rv_traffic *t, struct rv_ends *e)
+{
+	*t = (struct rv_traffic){
+		.op = IBV_WR_RDMA_WRITE,
+		.from_mr = e->mr_a,
+		.to_mr = e->mr_b,
+		.from = e->mem_a.base,
+		.to = e->mem_b.base,
+		.len = LEN,
+		.depth = 4,
+	};
+	if (rv_traffic_start(t, &e->dev, NULL, 5) || rv_traffic_more(t, 2))
+		_exit(1);
+}
+
+/*
+ * A process with pages on the device, traffic and migrations, which says by a
+ * byte that it is at it, and then exits, is killed, or forks first.
+ */
+static void victim(int report, int advice, int i)
+{
+	struct rv_traffic t;
+	struct rv_ends e;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	rv_rand_stream(100 + i);
+	if (rv_dmem_init(&e, NULL, "64M", LEN, advice) ||
+	    rv_promote(e.mr_b, 0, LEN) < 0)
+		_exit(1);
+	start_traffic(&t, &e);
+	if (i % 3 == 2 && !fork()) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	if (write(report, "r", 1) != 1)
+		_exit(1);
+	if (i % 4 == 3)
+		_exit(0);
+	for (;; i++)
+		if (rv_hmm_migrate(e.mr_b, 0, LEN,
+				   i % 2 ? RV_DEVICE : RV_SYSTEM,
+				   &(struct rxe_hmm_migrate_resp){}))
+			_exit(1);
+}
+
+/* In the middle of it all. */
+TEST_F_TIMEOUT(device_lives, killed, 200)
+{
+	int fds[2], pid, i, status;
+	char byte;
+
+	for (i = 0; i < rv_shrink(12); i++) {
+		ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
+		pid = fork();
+		if (!pid)
+			victim(fds[1], variant->advice, i);
+		close(fds[1]);
+		ASSERT_EQ(1, read(fds[0], &byte, 1));
+		close(fds[0]);
+		usleep(rv_rand_below(20000));
+		kill(pid, SIGKILL);
+		status = rv_reap(pid);
+		ASSERT_TRUE(status == SIGKILL || !status)
+			TH_LOG("status %#x", status);
+		/* a grandchild lives until its parent is gone */
+		ASSERT_TRUE(rv_wait_for(!rv_dmem_used(NULL)));
+	}
+}
+
+/*
+ * A process dies with its regions; its child has the pages, which come to RAM
+ * with the right bytes. The child has the device open no more.
+ */
+TEST_F_TIMEOUT(device_lives, survived_by_child, 120)
+{
+	int to_parent[2], to_child[2], parent, child;
+	struct rv_ends e;
+	char byte;
+
+	ASSERT_EQ(0, pipe(to_parent));
+	ASSERT_EQ(0, pipe(to_child));
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	parent = fork();
+	if (!parent) {
+		if (rv_dmem_init(&e, NULL, "64M", LEN, variant->advice) ||
+		    rv_promote(e.mr_a, 0, LEN) != PAGES)
+			_exit(1);
+		rv_pair_fini(&e.pair);
+		child = fork();
+		if (!child) {
+			dup2(to_child[0], 0);
+			dup2(to_parent[1], 1);
+			close_range(3, ~0U, 0);
+			if (read(0, &byte, 1) != 1)
+				_exit(1);
+			byte = rv_ends_check(&e) ? '0' : '1';
+			_exit(write(1, &byte, 1) == 1 && byte == '1' ? 0 : 1);
+		}
+		if (write(to_parent[1], "r", 1) != 1)
+			_exit(1);
+		pause();
+	}
+	ASSERT_EQ(1, read(to_parent[0], &byte, 1));
+	ASSERT_EQ(PAGES, rv_dmem_used(NULL));
+	kill(parent, SIGKILL);
+	ASSERT_EQ(SIGKILL, rv_reap(parent));
+	ASSERT_TRUE(rv_wait_for(!rv_dmem_used(NULL)));
+	ASSERT_EQ(1, write(to_child[1], "x", 1));
+	ASSERT_EQ(1, read(to_parent[0], &byte, 1));
+	ASSERT_EQ('1', byte);
+	ASSERT_EQ(0, rv_reap(-1) > 0);
+}
+
+/* A region goes while its pages move. */
+TEST_F_TIMEOUT(device_lives, dereg_under_migration, 120)
+{
+	struct rxe_hmm_migrate_resp resp;
+	struct rv_ends e;
+	struct ibv_mr *mr;
+	int i, pid;
+
+	ASSERT_EQ(0, rv_dmem_init(&e, NULL, "64M", LEN, variant->advice));
+	for (i = 0; i < rv_shrink(20); i++) {
+		mr = rv_reg(&e.dev, &e.mem_b, i * 7000, LEN - i * 9000,
+			    RV_ACCESS | RV_ODP);
+		ASSERT_NE(NULL, mr);
+		/* the child may not: the memory is its parent's */
+		pid = fork();
+		if (!pid)
+			_exit(rv_hmm_migrate(mr, 0, mr->length, RV_DEVICE,
+					     &resp) == -EPERM ? 0 : 1);
+		ASSERT_EQ(0, rv_hmm_migrate(mr, 0, mr->length, RV_DEVICE,
+					    &resp));
+		ASSERT_EQ(0, rv_reap(pid));
+		ASSERT_EQ(0, ibv_dereg_mr(mr));
+	}
+	ASSERT_EQ(0, rv_dmem_fini(&e));
+}
+
+/* What the parameter says is what new devices have. */
+TEST_F(device_lives, parameter)
+{
+	static const char *const bad[] = { "-1", "3M", "x", "1", "8P" };
+	int64_t before = rv_get(PARAM, NULL);
+	int i;
+
+	ASSERT_LE(0, before);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		EXPECT_EQ(-EINVAL, rv_put(PARAM, "%s", bad[i]))
+			TH_LOG("%s", bad[i]);
+		EXPECT_EQ(before, rv_get(PARAM, NULL));
+	}
+	ASSERT_EQ(0, rv_put(PARAM, "6M"));
+	ASSERT_EQ(6 << 20, rv_get(PARAM, NULL));
+	ASSERT_EQ(64 << 20, rv_dmem_get(NULL, "size"));
+	EXPECT_TRUE(add_second());
+	EXPECT_EQ(6 << 20, rv_dmem_get(NAME, "size"));
+	EXPECT_EQ(6 << 20, rv_dmem_get(NAME, "free"));
+	EXPECT_EQ(0, rv_dmem_get(NAME, "used"));
+	ASSERT_EQ(0, rv_put(PARAM, "%lld", (long long)before));
+}
+
+/* A second device with pages on it is deleted; a child still has them. */
+TEST_F_TIMEOUT(device_lives, link_delete, 120)
+{
+	char *usual = strdup(rv_dev_name());
+	int fds[2], pid, remover, i;
+	char byte;
+
+	for (i = 0; i < 3; i++) {
+		ASSERT_TRUE(add_second());
+		ASSERT_EQ(0, rv_dmem_resize(NAME, "16M"));
+		ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
+		setenv("RXE_DEV", NAME, 1);
+		pid = fork();
+		if (!pid)
+			victim(fds[1], variant->advice, i);
+		close(fds[1]);
+		ASSERT_EQ(1, read(fds[0], &byte, 1));
+		close(fds[0]);
+		setenv("RXE_DEV", usual, 1);
+		remover = fork();
+		if (!remover) {
+			remove_second();
+			_exit(0);
+		}
+		usleep(rv_rand_below(50000));
+		kill(pid, SIGKILL);
+		ASSERT_LE(0, rv_reap(pid));
+		ASSERT_EQ(0, rv_reap(remover));
+		ASSERT_EQ(-1, rv_dmem_get(NAME, "used"));
+	}
+	free(usual);
+}
+
+/* Pages go from one device to the other, and each serves what the other has. */
+TEST_F_TIMEOUT(device_lives, two_devices, 120)
+{
+	struct rv_ends e, f;
+	int i;
+
+	ASSERT_TRUE(add_second());
+	ASSERT_EQ(0, rv_dmem_init(&e, NULL, "64M", LEN, variant->advice));
+	memset(&f, 0, sizeof(f));
+	ASSERT_EQ(0, rv_dmem_resize(NAME, "32M"));
+	ASSERT_EQ(0, rv_dev_open(&f.dev, NAME));
+	ASSERT_EQ(0, rv_pair_init(&f.pair, &f.dev, NULL));
+	f.mem_a = e.mem_a;
+	f.mem_b = e.mem_b;
+	f.mr_a = rv_reg_all(&f.dev, &f.mem_a, RV_ACCESS | RV_ODP);
+	f.mr_b = rv_reg_all(&f.dev, &f.mem_b, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, f.mr_a);
+	ASSERT_NE(NULL, f.mr_b);
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(PAGES, rv_promote(e.mr_b, 0, LEN));
+		ASSERT_EQ(PAGES, rv_dmem_used(NULL));
+		/* the other takes them away, by a touch and by a promotion */
+		ASSERT_RV_OK(rv_ends_write(&f, 99, RV_HUGE - 3000, 20000));
+		ASSERT_LE(0, rv_promote(e.mr_b, 0, LEN));
+		ASSERT_TRUE(rv_wait_for(rv_promote(f.mr_b, 0, LEN) < 0 ||
+					rv_on_device(f.mr_b, 0, LEN) == PAGES));
+		ASSERT_EQ(PAGES, rv_dmem_used(NAME));
+		ASSERT_EQ(0, rv_dmem_used(NULL));
+		ASSERT_EQ(0, rv_on_device(e.mr_b, 0, LEN));
+		ASSERT_RV_OK(rv_ends_read(&e, 3, 5 * RV_PAGE + 9, 30000));
+		ASSERT_LE(0, rv_promote(f.mr_b, 0, LEN));
+		ASSERT_RV_OK(rv_ends_write(&e, 5, RV_HUGE - 9000, 20000));
+		ASSERT_EQ(0, rv_demote(f.mr_b, 0, LEN) < 0);
+		ASSERT_EQ(0, rv_dmem_used(NAME));
+	}
+	ASSERT_LE(0, rv_promote(f.mr_b, 0, LEN));
+	ASSERT_LE(0, rv_promote(e.mr_a, 0, LEN));
+	ASSERT_EQ(0, ibv_dereg_mr(f.mr_b));
+	ASSERT_EQ(0, ibv_dereg_mr(f.mr_a));
+	ASSERT_EQ(0, rv_dmem_used(NAME));
+	ASSERT_EQ(PAGES, rv_dmem_used(NULL));
+	rv_pair_fini(&f.pair);
+	rv_dev_close(&f.dev);
+	ASSERT_EQ(0, rv_dmem_fini(&e));
+}
+
+RV_HARNESS_MAIN
