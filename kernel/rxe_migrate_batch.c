@@ -209,8 +209,9 @@ static struct page *next_system_page(struct rxe_batch *batch, unsigned int i,
 		page = batch->nr_spare ? batch->spare[--batch->nr_spare] :
 					 alloc_page(GFP_HIGHUSER_MOVABLE);
 	}
+	/* nobody else has seen it yet */
 	if (page)
-		lock_page(page);
+		__SetPageLocked(page);
 
 	return page;
 }
