@@ -211,7 +211,7 @@ static struct page *next_system_page(struct rxe_batch *batch, unsigned int i,
 	}
 	/* nobody else has seen it yet */
 	if (page)
-		__SetPageLocked(page);
+		__folio_set_locked(page_folio(page));
 
 	return page;
 }
