@@ -71,32 +71,11 @@ static int limit_b(struct rv_ends *e, unsigned int access)
 	ASSERT_EQ(0, rv_pair_again(&self->e.pair));			\
 } while (0)
 
-static int write_at(struct rv_ends *e, size_t off, size_t len)
-{
-	struct ibv_sge sge = rv_ends_sge_a(e, 50, len);
-
-	return rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, off));
-}
-
-static int read_at(struct rv_ends *e, size_t off, size_t len)
-{
-	struct ibv_sge sge = rv_ends_sge_a(e, 50, len);
-
-	return rv_read(&e->pair.a, &sge, 1, rv_ends_remote(e, off));
-}
-
-static int add_at(struct rv_ends *e, size_t off)
-{
-	struct ibv_sge sge = rv_ends_sge_a(e, 48, 8);
-
-	return rv_fetch_add(&e->pair.a, &sge, rv_ends_remote(e, off), 1);
-}
-
 TEST_F(access, no_remote_write)
 {
 	ASSERT_EQ(0, limit_b(&self->e, IBV_ACCESS_LOCAL_WRITE |
 			     IBV_ACCESS_REMOTE_READ | variant->odp));
-	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, write_at(&self->e, START, 5000));
+	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, rv_ends_write_at(&self->e, START, 5000));
 	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR,
 		       rv_atomic_write(&self->e.pair.a,
 				       rv_ends_remote(&self->e, START), 1));
@@ -107,7 +86,7 @@ TEST_F(access, no_remote_read)
 {
 	ASSERT_EQ(0, limit_b(&self->e, IBV_ACCESS_LOCAL_WRITE |
 			     IBV_ACCESS_REMOTE_WRITE | variant->odp));
-	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, read_at(&self->e, START, 5000));
+	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, rv_ends_read_at(&self->e, START, 5000));
 	ASSERT_RV_OK(rv_ends_write(&self->e, 50, START, 5000));
 }
 
@@ -116,16 +95,16 @@ TEST_F(access, no_remote_atomic)
 	ASSERT_EQ(0, limit_b(&self->e, IBV_ACCESS_LOCAL_WRITE |
 			     IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE |
 			     variant->odp));
-	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, add_at(&self->e, START));
+	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, rv_ends_add_at(&self->e, START));
 	ASSERT_RV_OK(rv_ends_write(&self->e, 50, START, 5000));
 }
 
 TEST_F(access, no_remote_rights)
 {
 	ASSERT_EQ(0, limit_b(&self->e, IBV_ACCESS_LOCAL_WRITE | variant->odp));
-	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, write_at(&self->e, START, 50));
-	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, read_at(&self->e, START, 50));
-	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, add_at(&self->e, START));
+	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, rv_ends_write_at(&self->e, START, 50));
+	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, rv_ends_read_at(&self->e, START, 50));
+	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, rv_ends_add_at(&self->e, START));
 	ASSERT_RV_OK(rv_ends_send(&self->e, 50, START, 5000));
 }
 
@@ -161,9 +140,9 @@ TEST_F(access, out_of_bounds)
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR,
-			       write_at(e, bad[i].off, bad[i].len));
+			       rv_ends_write_at(e, bad[i].off, bad[i].len));
 		ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR,
-			       read_at(e, bad[i].off, bad[i].len));
+			       rv_ends_read_at(e, bad[i].off, bad[i].len));
 	}
 	wrap.addr = -4UL;
 	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR,
@@ -179,12 +158,12 @@ TEST_F(access, atomic_bounds)
 {
 	struct rv_ends *e = &self->e;
 
-	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, add_at(e, START - 8));
-	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, add_at(e, END));
+	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, rv_ends_add_at(e, START - 8));
+	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR, rv_ends_add_at(e, END));
 	ASSERT_REFUSED(IBV_WC_REM_ACCESS_ERR,
 		       rv_atomic_write(&e->pair.a, rv_ends_remote(e, END), 1));
-	ASSERT_REFUSED(IBV_WC_REM_INV_REQ_ERR, add_at(e, START + 1));
-	ASSERT_REFUSED(IBV_WC_REM_INV_REQ_ERR, add_at(e, START + 4));
+	ASSERT_REFUSED(IBV_WC_REM_INV_REQ_ERR, rv_ends_add_at(e, START + 1));
+	ASSERT_REFUSED(IBV_WC_REM_INV_REQ_ERR, rv_ends_add_at(e, START + 4));
 	ASSERT_REFUSED(IBV_WC_REM_INV_REQ_ERR,
 		       rv_atomic_write(&e->pair.a, rv_ends_remote(e, START + 12),
 				       1));
@@ -300,7 +279,7 @@ TEST_F(access, no_local_write)
 	ASSERT_NE(NULL, e->mr_a);
 	/* It may be read from here, and not written to. */
 	ASSERT_RV_OK(rv_ends_write(e, 50, START, 5000));
-	ASSERT_REFUSED(IBV_WC_LOC_PROT_ERR, read_at(e, START, 5000));
+	ASSERT_REFUSED(IBV_WC_LOC_PROT_ERR, rv_ends_read_at(e, START, 5000));
 	/* The other side has done its part by the time the result comes. */
 	word = rv_ends_sge_a(e, 48, 8);
 	ASSERT_REFUSED(IBV_WC_LOC_PROT_ERR,

@@ -20,8 +20,12 @@
 #define ROUNDS	200
 
 enum action {
-	DEV_WRITE, DEV_READ, DEV_SEND, DEV_ATOMIC, CPU_WRITE,
-	DROP, REPLACE, PROTECT, MOVE, FORK, COLLAPSE, PREFETCH, ACTIONS
+	DEV_WRITE = RV_STRIPE_WRITE,
+	DEV_READ = RV_STRIPE_READ,
+	DEV_SEND = RV_STRIPE_SEND,
+	DEV_ATOMIC = RV_STRIPE_ATOMIC,
+	CPU_WRITE, DROP, REPLACE, PROTECT, MOVE, FORK, COLLAPSE, PREFETCH,
+	ACTIONS
 };
 
 static const char *const names[] = {
@@ -31,9 +35,7 @@ static const char *const names[] = {
 };
 
 struct worker {
-	struct rv_ends e;	/* the shared regions, its own pair */
-	size_t off;		/* of its stripe in mem_b */
-	size_t a;		/* of its block in mem_a */
+	struct rv_stripe s;
 	int id, result;
 	uint64_t done[ACTIONS];
 	pthread_t thread;
@@ -81,69 +83,6 @@ FIXTURE_TEARDOWN(churn)
 	rv_ends_fini(&self->e);
 }
 
-static int check_stripe(struct worker *w)
-{
-	return rv_compare("stripe", w->e.mem_b.base + w->off,
-			  rv_buf_shadow(&w->e.mem_b, w->off), STRIPE) ||
-	       rv_compare("block", w->e.mem_a.base + w->a,
-			  rv_buf_shadow(&w->e.mem_a, w->a), BLOCK) ?
-	       -EBADMSG : 0;
-}
-
-/* A transfer between the worker's block and its stripe. */
-static int dev_op(struct worker *w, enum action what)
-{
-	size_t len = rv_rand_len(1, BLOCK);
-	size_t a = w->a + rv_rand_below(BLOCK - len + 1);
-	size_t b = w->off + rv_rand_below(STRIPE - len + 1);
-	struct ibv_sge here = rv_ends_sge_a(&w->e, a, len);
-	struct ibv_sge there = rv_ends_sge_b(&w->e, b, len);
-	struct rv_pair *p = &w->e.pair;
-	uint64_t word;
-	int res;
-
-	switch (what) {
-	case DEV_READ:
-		res = rv_read(&p->a, &here, 1, rv_ends_remote(&w->e, b));
-		rv_buf_expect(&w->e.mem_a, a, rv_buf_shadow(&w->e.mem_b, b),
-			      len);
-		return res;
-	case DEV_ATOMIC:
-		b &= ~7UL;
-		here = rv_ends_sge_a(&w->e, w->a, 8);
-		memcpy(&word, rv_buf_shadow(&w->e.mem_b, b), 8);
-		res = rv_fetch_add(&p->a, &here, rv_ends_remote(&w->e, b), 99);
-		rv_buf_expect(&w->e.mem_a, w->a, &word, 8);
-		word += 99;
-		rv_buf_expect(&w->e.mem_b, b, &word, 8);
-		return res;
-	case DEV_SEND:
-		res = rv_send(&p->a, &here, 1, &p->b, &there, 1, NULL);
-		break;
-	default:
-		res = rv_write(&p->a, &here, 1, rv_ends_remote(&w->e, b));
-		break;
-	}
-	rv_buf_expect(&w->e.mem_b, b, rv_buf_shadow(&w->e.mem_a, a), len);
-	return res;
-}
-
-/*
- * Move pages out and back; for a moment zeros are there instead. Only one
- * mapping can be moved at once, and a single page is always in one.
- */
-static int move(uint8_t *at, size_t len)
-{
-	uint8_t *away = mremap(at, len, len,
-			       MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
-
-	if (away == MAP_FAILED)
-		return errno == EFAULT && len > RV_PAGE ? move(at, RV_PAGE) :
-		       -errno;
-	return mremap(away, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, at) == at ?
-	       0 : -errno;
-}
-
 /* The child looks at the worker's stripe only: others go on in theirs. */
 static int fork_and_look(struct worker *w)
 {
@@ -151,13 +90,13 @@ static int fork_and_look(struct worker *w)
 	int status;
 
 	if (!pid)
-		_exit(memcmp(w->e.mem_b.base + w->off,
-			     rv_buf_shadow(&w->e.mem_b, w->off), STRIPE) ?
+		_exit(memcmp(w->s.e.mem_b.base + w->s.off,
+			     rv_buf_shadow(&w->s.e.mem_b, w->s.off), STRIPE) ?
 		      1 : 0);
 	if (pid < 0)
 		return -errno;
 	/* Here a copy is made of what the child still looks at. */
-	status = dev_op(w, DEV_WRITE);
+	status = rv_stripe_transfer(&w->s, RV_STRIPE_WRITE);
 	if (status)
 		return status;
 	status = rv_reap(pid);
@@ -174,19 +113,19 @@ static int act(struct worker *w, enum action what)
 
 	if (page + n > STRIPE / RV_PAGE)
 		n = STRIPE / RV_PAGE - page;
-	off = w->off + page * RV_PAGE;
+	off = w->s.off + page * RV_PAGE;
 	len = n * RV_PAGE;
-	at = w->e.mem_b.base + off;
+	at = w->s.e.mem_b.base + off;
 	switch (what) {
 	case CPU_WRITE:
-		rv_rand_fill(rv_buf_shadow(&w->e.mem_b, off + 9), len - 9);
-		memcpy(at + 9, rv_buf_shadow(&w->e.mem_b, off + 9), len - 9);
+		rv_rand_fill(rv_buf_shadow(&w->s.e.mem_b, off + 9), len - 9);
+		memcpy(at + 9, rv_buf_shadow(&w->s.e.mem_b, off + 9), len - 9);
 		return 0;
 	case DROP:
-		rv_buf_expect_byte(&w->e.mem_b, off, 0, len);
+		rv_buf_expect_byte(&w->s.e.mem_b, off, 0, len);
 		return madvise(at, len, MADV_DONTNEED) ? -errno : 0;
 	case REPLACE:
-		rv_buf_expect_byte(&w->e.mem_b, off, 0, len);
+		rv_buf_expect_byte(&w->s.e.mem_b, off, 0, len);
 		return mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE |
 			    MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at ?
 		       0 : -errno;
@@ -195,7 +134,7 @@ static int act(struct worker *w, enum action what)
 			return -errno;
 		return mprotect(at, len, PROT_READ | PROT_WRITE) ? -errno : 0;
 	case MOVE:
-		return move(at, len);
+		return rv_stripe_move(at, len);
 	case FORK:
 		return fork_and_look(w);
 	case COLLAPSE:
@@ -204,9 +143,9 @@ static int act(struct worker *w, enum action what)
 			MADV_COLLAPSE);
 		return 0;
 	case PREFETCH:
-		return rv_prefetch(w->e.mr_b, at, len, rv_rand_below(2));
+		return rv_prefetch(w->s.e.mr_b, at, len, rv_rand_below(2));
 	default:
-		return dev_op(w, what);
+		return rv_stripe_transfer(&w->s, (enum rv_stripe_op)what);
 	}
 }
 
@@ -224,7 +163,7 @@ static void *work(void *arg)
 		w->done[what]++;
 		w->result = act(w, what);
 		if (!w->result && i % 4 == 3)
-			w->result = check_stripe(w);
+			w->result = rv_stripe_check(&w->s);
 		if (w->result)
 			rv_log("worker %d, step %d: %s: %s", w->id, i,
 			       names[what], rv_status(w->result));
@@ -239,12 +178,14 @@ TEST_F_TIMEOUT(churn, stripes, 240)
 	int i;
 
 	for (i = 0; i < WORKERS; i++) {
-		w[i].e = self->e;
-		w[i].off = i * STRIPE;
-		w[i].a = i * BLOCK;
+		w[i].s.e = self->e;
+		w[i].s.off = i * STRIPE;
+		w[i].s.len = STRIPE;
+		w[i].s.a = i * BLOCK;
+		w[i].s.a_len = BLOCK;
 		w[i].id = i;
 		opts.mtu = i % 2 ? 4096 : 1024;
-		ASSERT_EQ(0, rv_pair_init(&w[i].e.pair, &self->e.dev, &opts));
+		ASSERT_EQ(0, rv_pair_init(&w[i].s.e.pair, &self->e.dev, &opts));
 	}
 	for (i = 0; i < WORKERS; i++)
 		ASSERT_EQ(0, pthread_create(&w[i].thread, NULL, work, &w[i]));
@@ -252,7 +193,7 @@ TEST_F_TIMEOUT(churn, stripes, 240)
 		pthread_join(w[i].thread, NULL);
 	for (i = 0; i < WORKERS; i++) {
 		EXPECT_RV(0, w[i].result);
-		rv_pair_fini(&w[i].e.pair);
+		rv_pair_fini(&w[i].s.e.pair);
 	}
 	ASSERT_RV_OK(rv_ends_check(&self->e));
 }

@@ -27,8 +27,12 @@
 #define BLOCK	(16 * 1024UL)
 
 enum action {
-	DEV_WRITE, DEV_READ, DEV_SEND, DEV_ATOMIC, CPU_WRITE, CPU_LOOK,
-	PROMOTE, DEMOTE, DROP, REPLACE, PROTECT, MOVE, FORK, COLLAPSE, FREE,
+	DEV_WRITE = RV_STRIPE_WRITE,
+	DEV_READ = RV_STRIPE_READ,
+	DEV_SEND = RV_STRIPE_SEND,
+	DEV_ATOMIC = RV_STRIPE_ATOMIC,
+	CPU_WRITE, CPU_LOOK, PROMOTE, DEMOTE, DROP, REPLACE, PROTECT, MOVE,
+	FORK, COLLAPSE, FREE,
 	PAGEOUT, PREFETCH, ACTIONS
 };
 
@@ -40,9 +44,7 @@ static const char *const names[] = {
 };
 
 struct worker {
-	struct rv_ends e;	/* the shared regions, its own pair */
-	size_t off;		/* of its stripe in mem_b */
-	size_t a;		/* of its block in mem_a */
+	struct rv_stripe s;
 	int id, result;
 	uint64_t steps, until_ms;
 	pthread_t thread;
@@ -108,94 +110,31 @@ FIXTURE_TEARDOWN(device_churn)
 	EXPECT_EQ(0, rv_dmem_fini(&self->e));
 }
 
-static int check_stripe(struct worker *w)
-{
-	return rv_compare("stripe", w->e.mem_b.base + w->off,
-			  rv_buf_shadow(&w->e.mem_b, w->off), STRIPE) ||
-	       rv_compare("block", w->e.mem_a.base + w->a,
-			  rv_buf_shadow(&w->e.mem_a, w->a), BLOCK) ?
-	       -EBADMSG : 0;
-}
-
-/* A transfer between the worker's block and its stripe. */
-static int dev_op(struct worker *w, enum action what)
-{
-	size_t len = rv_rand_len(1, BLOCK);
-	size_t a = w->a + rv_rand_below(BLOCK - len + 1);
-	size_t b = w->off + rv_rand_below(STRIPE - len + 1);
-	struct ibv_sge here = rv_ends_sge_a(&w->e, a, len);
-	struct ibv_sge there = rv_ends_sge_b(&w->e, b, len);
-	struct rv_pair *p = &w->e.pair;
-	uint64_t word;
-	int res;
-
-	switch (what) {
-	case DEV_READ:
-		res = rv_read(&p->a, &here, 1, rv_ends_remote(&w->e, b));
-		rv_buf_expect(&w->e.mem_a, a, rv_buf_shadow(&w->e.mem_b, b),
-			      len);
-		return res;
-	case DEV_ATOMIC:
-		b &= ~7UL;
-		here = rv_ends_sge_a(&w->e, w->a, 8);
-		memcpy(&word, rv_buf_shadow(&w->e.mem_b, b), 8);
-		res = rv_fetch_add(&p->a, &here, rv_ends_remote(&w->e, b), 99);
-		rv_buf_expect(&w->e.mem_a, w->a, &word, 8);
-		word += 99;
-		rv_buf_expect(&w->e.mem_b, b, &word, 8);
-		return res;
-	case DEV_SEND:
-		res = rv_send(&p->a, &here, 1, &p->b, &there, 1, NULL);
-		break;
-	default:
-		res = rv_write(&p->a, &here, 1, rv_ends_remote(&w->e, b));
-		break;
-	}
-	rv_buf_expect(&w->e.mem_b, b, rv_buf_shadow(&w->e.mem_a, a), len);
-	return res;
-}
-
-/*
- * Move pages out and back; for a moment zeros are there instead. Only one
- * mapping can be moved at once, and a single page is always in one.
- */
-static int move(uint8_t *at, size_t len)
-{
-	uint8_t *away = mremap(at, len, len,
-			       MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
-
-	if (away == MAP_FAILED)
-		return errno == EFAULT && len > RV_PAGE ? move(at, RV_PAGE) :
-		       -errno;
-	return mremap(away, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, at) == at ?
-	       0 : -errno;
-}
-
 /*
  * The child looks at the worker's stripe only, and writes to its copy, while
  * the device writes to the parent's.
  */
 static int fork_and_look(struct worker *w)
 {
-	uint8_t *at = w->e.mem_b.base + w->off;
+	uint8_t *at = w->s.e.mem_b.base + w->s.off;
 	size_t page = rv_rand_below(STRIPE / RV_PAGE) * RV_PAGE;
 	pid_t pid = fork();
 	int status;
 
 	if (!pid) {
 		memset(at + page, 0x5a, RV_PAGE);
-		memset(rv_buf_shadow(&w->e.mem_b, w->off + page), 0x5a,
+		memset(rv_buf_shadow(&w->s.e.mem_b, w->s.off + page), 0x5a,
 		       RV_PAGE);
-		_exit(memcmp(at, rv_buf_shadow(&w->e.mem_b, w->off), STRIPE) ?
+		_exit(memcmp(at, rv_buf_shadow(&w->s.e.mem_b, w->s.off), STRIPE) ?
 		      1 : 0);
 	}
 	if (pid < 0)
 		return -errno;
-	status = dev_op(w, DEV_WRITE);
+	status = rv_stripe_transfer(&w->s, RV_STRIPE_WRITE);
 	if (!status && rv_rand_below(2))
-		status = rv_promote(w->e.mr_b, w->off, STRIPE) < 0 ? -EIO : 0;
+		status = rv_promote(w->s.e.mr_b, w->s.off, STRIPE) < 0 ? -EIO : 0;
 	if (!status)
-		status = dev_op(w, DEV_WRITE);
+		status = rv_stripe_transfer(&w->s, RV_STRIPE_WRITE);
 	if (status)
 		return status;
 	status = rv_reap(pid);
@@ -211,14 +150,14 @@ static int fork_and_look(struct worker *w)
  */
 static int lazy_free(struct worker *w, size_t off, size_t len)
 {
-	uint8_t *at = w->e.mem_b.base + off;
-	uint8_t *want = rv_buf_shadow(&w->e.mem_b, off);
+	uint8_t *at = w->s.e.mem_b.base + off;
+	uint8_t *want = rv_buf_shadow(&w->s.e.mem_b, off);
 	size_t i;
 
 	if (madvise(at, len, MADV_FREE))
 		return -errno;
 	if (rv_rand_below(2))
-		rv_hmm_migrate(w->e.mr_b, off, len, RV_DEVICE,
+		rv_hmm_migrate(w->s.e.mr_b, off, len, RV_DEVICE,
 			       &(struct rxe_hmm_migrate_resp){});
 	for (i = 0; i < len; i += RV_PAGE) {
 		__atomic_fetch_add(&at[i], 1, __ATOMIC_RELAXED);
@@ -237,27 +176,27 @@ static int act(struct worker *w, enum action what)
 	size_t n = rv_rand_len(1, STRIPE / RV_PAGE - page), off, len;
 	uint8_t *at;
 
-	off = w->off + page * RV_PAGE;
+	off = w->s.off + page * RV_PAGE;
 	len = n * RV_PAGE;
-	at = w->e.mem_b.base + off;
+	at = w->s.e.mem_b.base + off;
 	switch (what) {
 	case CPU_WRITE:
-		rv_rand_fill(rv_buf_shadow(&w->e.mem_b, off + 9), len - 9);
-		memcpy(at + 9, rv_buf_shadow(&w->e.mem_b, off + 9), len - 9);
+		rv_rand_fill(rv_buf_shadow(&w->s.e.mem_b, off + 9), len - 9);
+		memcpy(at + 9, rv_buf_shadow(&w->s.e.mem_b, off + 9), len - 9);
 		return 0;
 	case CPU_LOOK:
-		return rv_compare("part", at, rv_buf_shadow(&w->e.mem_b, off),
+		return rv_compare("part", at, rv_buf_shadow(&w->s.e.mem_b, off),
 				  len) ? -EBADMSG : 0;
 	case PROMOTE:
 	case DEMOTE:
-		return rv_hmm_migrate(w->e.mr_b, off, len,
+		return rv_hmm_migrate(w->s.e.mr_b, off, len,
 				      what == PROMOTE ? RV_DEVICE : RV_SYSTEM,
 				      &(struct rxe_hmm_migrate_resp){});
 	case DROP:
-		rv_buf_expect_byte(&w->e.mem_b, off, 0, len);
+		rv_buf_expect_byte(&w->s.e.mem_b, off, 0, len);
 		return madvise(at, len, MADV_DONTNEED) ? -errno : 0;
 	case REPLACE:
-		rv_buf_expect_byte(&w->e.mem_b, off, 0, len);
+		rv_buf_expect_byte(&w->s.e.mem_b, off, 0, len);
 		return mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE |
 			    MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at ?
 		       0 : -errno;
@@ -266,7 +205,7 @@ static int act(struct worker *w, enum action what)
 			return -errno;
 		return mprotect(at, len, PROT_READ | PROT_WRITE) ? -errno : 0;
 	case MOVE:
-		return move(at, len);
+		return rv_stripe_move(at, len);
 	case FORK:
 		return fork_and_look(w);
 	case COLLAPSE:
@@ -280,9 +219,9 @@ static int act(struct worker *w, enum action what)
 		madvise(at, len, MADV_PAGEOUT);
 		return 0;
 	case PREFETCH:
-		return rv_prefetch(w->e.mr_b, at, len, rv_rand_below(2));
+		return rv_prefetch(w->s.e.mr_b, at, len, rv_rand_below(2));
 	default:
-		return dev_op(w, what);
+		return rv_stripe_transfer(&w->s, (enum rv_stripe_op)what);
 	}
 }
 
@@ -298,7 +237,7 @@ static void *work(void *arg)
 		       rv_rand_below(ACTIONS);
 		w->result = act(w, what);
 		if (!w->result && w->steps % 16 == 15)
-			w->result = check_stripe(w);
+			w->result = rv_stripe_check(&w->s);
 		if (w->result)
 			rv_log("worker %d, step %llu: %s: %s", w->id,
 			       (unsigned long long)w->steps, names[what],
@@ -338,12 +277,14 @@ static int start(struct rv_ends *e, struct worker *w, struct mover *m)
 	int i, err;
 
 	for (i = 0; i < WORKERS; i++) {
-		w[i].e = *e;
-		w[i].off = i * STRIPE + 13 * RV_PAGE;
-		w[i].a = i * BLOCK;
+		w[i].s.e = *e;
+		w[i].s.off = i * STRIPE + 13 * RV_PAGE;
+		w[i].s.len = STRIPE;
+		w[i].s.a = i * BLOCK;
+		w[i].s.a_len = BLOCK;
 		w[i].id = i;
 		opts.mtu = i % 2 ? 4096 : 1024;
-		err = rv_pair_init(&w[i].e.pair, &e->dev, &opts);
+		err = rv_pair_init(&w[i].s.e.pair, &e->dev, &opts);
 		if (err)
 			return err;
 	}
@@ -384,7 +325,7 @@ TEST_F_TIMEOUT(device_churn, stripes, 600)
 		EXPECT_RV(0, w[i].result);
 		rv_log("worker %d: %llu steps", i,
 		       (unsigned long long)w[i].steps);
-		rv_pair_fini(&w[i].e.pair);
+		rv_pair_fini(&w[i].s.e.pair);
 	}
 	moves = rv_moves(&self->e.dev);
 	rv_log("since ever: promoted %lld, demoted %lld, evicted %lld, faulted %lld",

@@ -75,15 +75,6 @@ FIXTURE_TEARDOWN(device_dirty)
 	rv_swap_stop(&self->swap);
 }
 
-/* Without a look, which would bring pages back. */
-static int nic_write(struct rv_ends *e, size_t a, size_t b, size_t len)
-{
-	struct ibv_sge sge = rv_ends_sge_a(e, a, len);
-
-	rv_buf_expect(&e->mem_b, b, rv_buf_shadow(&e->mem_a, a), len);
-	return rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, b));
-}
-
 /* Whole pages, every so many; others in between stay what they are. */
 static int nic_write_every(struct rv_ends *e, unsigned int step)
 {
@@ -91,8 +82,8 @@ static int nic_write_every(struct rv_ends *e, unsigned int step)
 	int res = 0;
 
 	for (page = 0; page < PAGES && !res; page += step)
-		res = nic_write(e, rv_rand_below(LEN - RV_PAGE),
-				page * RV_PAGE, RV_PAGE);
+		res = rv_ends_write_blind(e, rv_rand_below(LEN - RV_PAGE),
+					  page * RV_PAGE, RV_PAGE);
 	return res;
 }
 
@@ -288,17 +279,17 @@ TEST_F(device_dirty, write_protected)
 	ASSERT_EQ(PAGES, rv_promote(e->mr_b, 0, LEN));
 	n = rv_pages(e->mem_b.base, LEN, PAGE_IS_WRITTEN);
 	EXPECT_EQ(0, n);
-	ASSERT_RV_OK(nic_write(e, 99, 700 * RV_PAGE, RV_PAGE));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 99, 700 * RV_PAGE, RV_PAGE));
 	EXPECT_EQ(1, rv_pages(e->mem_b.base + 700 * RV_PAGE, RV_PAGE,
 			      PAGE_IS_WRITTEN));
 	ASSERT_RV_OK(rv_ends_check(e));
 
 	/* protected on the device */
 	ASSERT_LE(0, rv_promote(e->mr_b, 0, LEN));
-	ASSERT_RV_OK(nic_write(e, 5, 33 * RV_PAGE, 100));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 5, 33 * RV_PAGE, 100));
 	ASSERT_EQ(0, ioctl(self->uffd, UFFDIO_WRITEPROTECT, &wp));
 	EXPECT_EQ(0, rv_pages(e->mem_b.base, LEN, PAGE_IS_WRITTEN));
-	ASSERT_RV_OK(nic_write(e, 77, 34 * RV_PAGE, 100));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 77, 34 * RV_PAGE, 100));
 	EXPECT_EQ(1, rv_pages(e->mem_b.base + 34 * RV_PAGE, RV_PAGE,
 			      PAGE_IS_WRITTEN));
 	ASSERT_EQ(0, bring_back(e, DEMOTE));

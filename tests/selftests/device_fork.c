@@ -141,22 +141,6 @@ static int tell(int to, int from, char word)
 	self->pid = 0;							\
 } while (0)
 
-static int nic_write(struct rv_ends *e, size_t a, size_t b, size_t len)
-{
-	struct ibv_sge sge = rv_ends_sge_a(e, a, len);
-
-	rv_buf_expect(&e->mem_b, b, rv_buf_shadow(&e->mem_a, a), len);
-	return rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, b));
-}
-
-static int nic_read(struct rv_ends *e, size_t a, size_t b, size_t len)
-{
-	struct ibv_sge sge = rv_ends_sge_a(e, a, len);
-
-	rv_buf_expect(&e->mem_a, a, rv_buf_shadow(&e->mem_b, b), len);
-	return rv_read(&e->pair.a, &sge, 1, rv_ends_remote(e, b));
-}
-
 static void cpu_write(struct rv_buf *b, size_t off, size_t len)
 {
 	rv_rand_fill(rv_buf_shadow(b, off), len);
@@ -170,12 +154,12 @@ TEST_F(device_fork, child_exits)
 
 	FORK();
 	ASSERT_EQ(PAGES, rv_on_device(e->mr_b, 0, LEN));
-	ASSERT_RV_OK(nic_read(e, 55, RV_HUGE - 999, 30000));
+	ASSERT_RV_OK(rv_ends_read_blind(e, 55, RV_HUGE - 999, 30000));
 	ASSERT_EQ(PAGES, rv_on_device(e->mr_b, 0, LEN));
 	END();
 	ASSERT_EQ(PAGES, rv_on_device(e->mr_b, 0, LEN));
 	ASSERT_EQ(PAGES, rv_dmem_used(NULL));
-	ASSERT_RV_OK(nic_write(e, 4, RV_HUGE - 5000, 40000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 4, RV_HUGE - 5000, 40000));
 	ASSERT_RV_OK(rv_ends_check(e));
 }
 
@@ -185,7 +169,7 @@ TEST_F(device_fork, child_reads)
 
 	FORK();
 	TELL('l');
-	ASSERT_RV_OK(nic_write(e, 4, 5 * RV_PAGE + 9, 40000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 4, 5 * RV_PAGE + 9, 40000));
 	TELL('l');
 	ASSERT_RV_OK(rv_ends_check(e));
 	ASSERT_LE(0, rv_promote(e->mr_b, 0, LEN));
@@ -202,8 +186,8 @@ TEST_F(device_fork, child_writes)
 
 	FORK();
 	TELL('w');
-	ASSERT_RV_OK(nic_write(e, 4, 300 * RV_PAGE + 9, 40000));
-	ASSERT_RV_OK(nic_read(e, 4, 500 * RV_PAGE + 9, 40000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 4, 300 * RV_PAGE + 9, 40000));
+	ASSERT_RV_OK(rv_ends_read_blind(e, 4, 500 * RV_PAGE + 9, 40000));
 	TELL('l');
 	ASSERT_RV_OK(rv_ends_check(e));
 	END();
@@ -220,8 +204,8 @@ TEST_F(device_fork, nic_writes)
 
 	FORK();
 	for (i = 0; i < rv_shrink(20); i++)
-		ASSERT_RV_OK(nic_write(e, rv_rand_below(LEN / 2),
-				       rv_rand_below(LEN - 20000),
+		ASSERT_RV_OK(rv_ends_write_blind(e, rv_rand_below(LEN / 2),
+						 rv_rand_below(LEN - 20000),
 				       rv_rand_len(1, 20000)));
 	memcpy(&word, rv_buf_shadow(&e->mem_b, 720 * RV_PAGE), 8);
 	ASSERT_RV_OK(rv_fetch_add(&e->pair.a, &old,
@@ -243,7 +227,7 @@ TEST_F(device_fork, parent_writes)
 
 	FORK();
 	cpu_write(&e->mem_b, 100 * RV_PAGE + 11, 700 * RV_PAGE);
-	ASSERT_RV_OK(nic_write(e, 4, 90 * RV_PAGE, 90000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 4, 90 * RV_PAGE, 90000));
 	TELL('l');
 	TELL('w');
 	ASSERT_RV_OK(rv_ends_check(e));
@@ -258,7 +242,7 @@ TEST_F(device_fork, dereg)
 	struct rv_ends *e = &self->e;
 
 	FORK();
-	ASSERT_RV_OK(nic_write(e, 4, 300 * RV_PAGE + 9, 40000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 4, 300 * RV_PAGE + 9, 40000));
 	ASSERT_EQ(0, ibv_dereg_mr(e->mr_b));
 	ASSERT_EQ(0, ibv_dereg_mr(e->mr_a));
 	e->mr_a = e->mr_b = NULL;
@@ -279,7 +263,7 @@ TEST_F(device_fork, parent_drops)
 	ASSERT_EQ(0, madvise(e->mem_b.base, LEN, MADV_DONTNEED));
 	rv_buf_expect_byte(&e->mem_b, 0, 0, LEN);
 	ASSERT_EQ(PAGES, rv_dmem_used(NULL));
-	ASSERT_RV_OK(nic_write(e, 4, 300 * RV_PAGE + 9, 40000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 4, 300 * RV_PAGE + 9, 40000));
 	ASSERT_LE(0, rv_promote(e->mr_b, 0, LEN));
 	TELL('d');
 	TELL('l');
@@ -299,7 +283,7 @@ TEST_F(device_fork, evict)
 	ASSERT_EQ(PAGES, rv_moves(&e->dev).evicted - before.evicted);
 	TELL('l');
 	ASSERT_RV_OK(rv_ends_check(e));
-	ASSERT_RV_OK(nic_write(e, 4, 300 * RV_PAGE + 9, 40000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 4, 300 * RV_PAGE + 9, 40000));
 	TELL('w');
 	TELL('l');
 	ASSERT_RV_OK(rv_ends_check(e));
@@ -332,14 +316,14 @@ TEST_F_TIMEOUT(device_fork, many, 120)
 	for (i = 0; i < 3; i++) {
 		pid[i] = start_child(e, &to[i], &from[i]);
 		ASSERT_LT(0, pid[i]);
-		ASSERT_RV_OK(nic_write(e, i, i * 200 * RV_PAGE + 9, 90000));
+		ASSERT_RV_OK(rv_ends_write_blind(e, i, i * 200 * RV_PAGE + 9, 90000));
 		rv_promote(e->mr_b, 0, LEN);
 	}
 	ASSERT_EQ(0, tell(to[1], from[1], 'w'));
 	ASSERT_EQ(0, tell(to[0], from[0], 'd'));
 	for (i = 0; i < 3; i++)
 		ASSERT_EQ(0, tell(to[i], from[i], 'l'));
-	ASSERT_RV_OK(nic_write(e, 99, 200 * RV_PAGE + 9, 90000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 99, 200 * RV_PAGE + 9, 90000));
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, tell(to[i], from[i], 'l'));
 		ASSERT_EQ(1, write(to[i], "x", 1));

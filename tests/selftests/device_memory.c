@@ -48,23 +48,6 @@ FIXTURE_TEARDOWN(device_memory)
 	EXPECT_EQ(0, rv_dmem_fini(&self->e));
 }
 
-/* Write by the NIC, without a look that brings pages back. */
-static int nic_write(struct rv_ends *e, size_t a, size_t b, size_t len)
-{
-	struct ibv_sge sge = rv_ends_sge_a(e, a, len);
-
-	rv_buf_expect(&e->mem_b, b, rv_buf_shadow(&e->mem_a, a), len);
-	return rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, b));
-}
-
-static int nic_read(struct rv_ends *e, size_t a, size_t b, size_t len)
-{
-	struct ibv_sge sge = rv_ends_sge_a(e, a, len);
-
-	rv_buf_expect(&e->mem_a, a, rv_buf_shadow(&e->mem_b, b), len);
-	return rv_read(&e->pair.a, &sge, 1, rv_ends_remote(e, b));
-}
-
 /* Some of both anywhere in a part of mem_b. */
 static int nic_some(struct rv_ends *e, size_t from, size_t len)
 {
@@ -75,7 +58,8 @@ static int nic_some(struct rv_ends *e, size_t from, size_t len)
 		n = rv_rand_len(1, len < 20000 ? len : 20000);
 		a = rv_rand_below(LEN - n + 1);
 		b = from + rv_rand_below(len - n + 1);
-		res = i % 2 ? nic_read(e, a, b, n) : nic_write(e, a, b, n);
+		res = i % 2 ? rv_ends_read_blind(e, a, b, n) :
+			      rv_ends_write_blind(e, a, b, n);
 	}
 	return res;
 }
@@ -160,7 +144,7 @@ TEST_F(device_memory, mixture)
 			break;
 		default:
 			len = len < 9000 ? len : 9000;
-			ASSERT_RV_OK(nic_write(e, 77, off, len));
+			ASSERT_RV_OK(rv_ends_write_blind(e, 77, off, len));
 			break;
 		}
 		if (i % 10 == 9)
@@ -232,7 +216,7 @@ TEST_F(device_memory, dontneed_parts)
 		page = rv_rand_below(PAGES);
 		drop(&e->mem_b, page * RV_PAGE, RV_PAGE);
 		if (i % 4 == 0)
-			ASSERT_RV_OK(nic_write(e, 0, page * RV_PAGE + 7, 100));
+			ASSERT_RV_OK(rv_ends_write_blind(e, 0, page * RV_PAGE + 7, 100));
 		if (i % 8 == 0)
 			ASSERT_LE(0, rv_promote(e->mr_b, 0, LEN));
 	}
@@ -317,10 +301,10 @@ TEST_F(device_memory, protect)
 	struct ibv_sge sge = rv_ends_sge_a(e, 0, 500);
 
 	ASSERT_EQ(PAGES, rv_promote(e->mr_b, 0, LEN));
-	ASSERT_RV_OK(nic_write(e, 0, at, 500));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 0, at, 500));
 
 	ASSERT_EQ(0, mprotect(e->mem_b.base + off, len, PROT_READ));
-	ASSERT_RV_OK(nic_read(e, 900, at, 500));
+	ASSERT_RV_OK(rv_ends_read_blind(e, 900, at, 500));
 	ASSERT_EQ(PAGES, rv_on_device(e->mr_b, 0, LEN));
 	ASSERT_RV(IBV_WC_REM_ACCESS_ERR,
 		  rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, at)));
@@ -333,7 +317,7 @@ TEST_F(device_memory, protect)
 
 	ASSERT_EQ(0, mprotect(e->mem_b.base + off, len,
 			      PROT_READ | PROT_WRITE));
-	ASSERT_RV_OK(nic_write(e, 60, at, 500));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 60, at, 500));
 	ASSERT_RV_OK(nic_some(e, 0, LEN));
 	ASSERT_RV_OK(rv_ends_check(e));
 }
@@ -358,7 +342,7 @@ TEST_F(device_memory, promote_protected)
 				   rv_ends_remote(e, 11 * RV_PAGE)));
 		ASSERT_EQ(0, rv_pair_again(&e->pair));
 		if (prots[i] == PROT_READ)
-			ASSERT_RV_OK(nic_read(e, 0, 9 * RV_PAGE, 20000));
+			ASSERT_RV_OK(rv_ends_read_blind(e, 0, 9 * RV_PAGE, 20000));
 		ASSERT_EQ(0, mprotect(e->mem_b.base, LEN,
 				      PROT_READ | PROT_WRITE));
 		ASSERT_RV_OK(nic_some(e, 0, 20 * RV_PAGE));

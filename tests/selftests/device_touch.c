@@ -58,22 +58,6 @@ FIXTURE_TEARDOWN(device_touch)
 	EXPECT_EQ(0, rv_dmem_fini(&self->e));
 }
 
-static int nic_write(struct rv_ends *e, size_t a, size_t b, size_t len)
-{
-	struct ibv_sge sge = rv_ends_sge_a(e, a, len);
-
-	rv_buf_expect(&e->mem_b, b, rv_buf_shadow(&e->mem_a, a), len);
-	return rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, b));
-}
-
-static int nic_read(struct rv_ends *e, size_t a, size_t b, size_t len)
-{
-	struct ibv_sge sge = rv_ends_sge_a(e, a, len);
-
-	rv_buf_expect(&e->mem_a, a, rv_buf_shadow(&e->mem_b, b), len);
-	return rv_read(&e->pair.a, &sge, 1, rv_ends_remote(e, b));
-}
-
 static void drop(struct rv_buf *b, size_t off, size_t len)
 {
 	if (madvise(b->base + off, len, MADV_DONTNEED))
@@ -92,15 +76,15 @@ TEST_F(device_touch, first_touch)
 	drop(&e->mem_b, 0, LEN);
 	ASSERT_EQ(0, rv_hmm_prefer(e->mr_b, 0, LEN, RV_DEVICE));
 	ASSERT_EQ(0, rv_dmem_used(NULL));
-	ASSERT_RV_OK(nic_write(e, 0, 700 * RV_PAGE + 1, 1));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 0, 700 * RV_PAGE + 1, 1));
 	n = rv_on_device(e->mr_b, 0, LEN);
 	ASSERT_EQ(BLOCK, n);
 	ASSERT_EQ(BLOCK, rv_dmem_used(NULL));
-	ASSERT_RV_OK(nic_read(e, 0, 5, 9000));
+	ASSERT_RV_OK(rv_ends_read_blind(e, 0, 5, 9000));
 	ASSERT_EQ(PAGES, rv_on_device(e->mr_b, 0, LEN));
 	ASSERT_EQ(touches + 2, rv_stat_dev(&e->dev, "device_first_touches"));
 	ASSERT_TRUE(rv_moves_none_left(&e->dev, &before));
-	ASSERT_RV_OK(nic_write(e, 9, RV_HUGE - 20000, 40000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 9, RV_HUGE - 20000, 40000));
 	ASSERT_EQ(PAGES, rv_on_device(e->mr_b, 0, LEN));
 	ASSERT_RV_OK(rv_ends_check(e));
 }
@@ -117,9 +101,9 @@ TEST_F(device_touch, holes_only)
 	drop(&e->mem_b, 100 * RV_PAGE, 300 * RV_PAGE);
 	ASSERT_EQ(0, rv_hmm_prefer(e->mr_b, 0, LEN, RV_DEVICE));
 	for (i = 0; i < PAGES; i += 8)
-		ASSERT_RV_OK(nic_write(e, i, i * RV_PAGE, RV_PAGE));
+		ASSERT_RV_OK(rv_ends_write_blind(e, i, i * RV_PAGE, RV_PAGE));
 	for (i = 10; i < 15; i++)
-		ASSERT_RV_OK(nic_write(e, i, i * RV_PAGE, RV_PAGE));
+		ASSERT_RV_OK(rv_ends_write_blind(e, i, i * RV_PAGE, RV_PAGE));
 	ASSERT_EQ(0, rv_hmm_query(e->mr_b, 0, LEN, states, sizeof(states),
 				  &resp));
 	for (i = 0; i < PAGES; i++)
@@ -144,7 +128,7 @@ TEST_F(device_touch, prefer_part)
 				   RV_DEVICE));
 	ASSERT_EQ(0, rv_hmm_prefer(e->mr_b, 8 * RV_PAGE, RV_PAGE, RV_SYSTEM));
 	for (i = 0; i < 40; i++)
-		ASSERT_RV_OK(nic_write(e, 77 * i, i * RV_PAGE, RV_PAGE));
+		ASSERT_RV_OK(rv_ends_write_blind(e, 77 * i, i * RV_PAGE, RV_PAGE));
 	ASSERT_EQ(0, rv_hmm_query(e->mr_b, 0, LEN, states, sizeof(states),
 				  &resp));
 	for (i = 0; i < PAGES; i++)
@@ -155,7 +139,7 @@ TEST_F(device_touch, prefer_part)
 
 	drop(&e->mem_b, 0, LEN);
 	ASSERT_EQ(0, rv_hmm_prefer(e->mr_b, 0, LEN, RV_NONE));
-	ASSERT_RV_OK(nic_write(e, 3, 7, 100000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 3, 7, 100000));
 	ASSERT_EQ(0, rv_dmem_used(NULL));
 	ASSERT_RV_OK(rv_ends_check(e));
 }
@@ -168,14 +152,14 @@ TEST_F(device_touch, full)
 	ASSERT_EQ(0, rv_dmem_resize(NULL, "2M"));
 	drop(&e->mem_b, 0, LEN);
 	ASSERT_EQ(0, rv_hmm_prefer(e->mr_b, 0, LEN, RV_DEVICE));
-	ASSERT_RV_OK(nic_write(e, 3, 7, 30000));
-	ASSERT_RV_OK(nic_write(e, 3, RV_HUGE + 7, 30000));
-	ASSERT_RV_OK(nic_write(e, 3, RV_HUGE - 5000, 30000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 3, 7, 30000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 3, RV_HUGE + 7, 30000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 3, RV_HUGE - 5000, 30000));
 	ASSERT_GE(BLOCK, rv_dmem_used(NULL));
 	ASSERT_RV_OK(rv_ends_check(e));
 	ASSERT_EQ(0, rv_dmem_resize(NULL, "0"));
 	drop(&e->mem_b, 0, LEN);
-	ASSERT_RV_OK(nic_write(e, 3, 7, 30000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 3, 7, 30000));
 	ASSERT_RV_OK(rv_ends_check(e));
 }
 
@@ -197,14 +181,14 @@ TEST_F(device_touch, forbidden)
 		  rv_read(&e->pair.a, &sge, 1,
 			  rv_ends_remote(e, off + RV_PAGE + 9)));
 	ASSERT_EQ(0, rv_pair_again(&e->pair));
-	ASSERT_RV_OK(nic_read(e, 0, off + 99, 1000));
-	ASSERT_RV_OK(nic_write(e, 0, off - 999, 999));
+	ASSERT_RV_OK(rv_ends_read_blind(e, 0, off + 99, 1000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 0, off - 999, 999));
 	ASSERT_EQ(0, mprotect(e->mem_b.base + off, RV_PAGE,
 			      PROT_READ | PROT_WRITE));
 	ASSERT_NE(MAP_FAILED, mmap(e->mem_b.base + off + RV_PAGE, RV_PAGE,
 				   PROT_READ | PROT_WRITE, MAP_PRIVATE |
 				   MAP_ANONYMOUS | MAP_FIXED, -1, 0));
-	ASSERT_RV_OK(nic_write(e, 0, off - 99, 9999));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 0, off - 99, 9999));
 	ASSERT_RV_OK(rv_ends_check(e));
 }
 
@@ -239,8 +223,8 @@ TEST_F(device_touch, cpu_fault_pages)
 		EXPECT_EQ(0,
 			  rv_on_device(e->mr_b, (page & -want) * RV_PAGE,
 				       want * RV_PAGE));
-		ASSERT_RV_OK(nic_write(e, 0, rv_rand_below(LEN - 20000),
-				       20000));
+		ASSERT_RV_OK(rv_ends_write_blind(e, 0, rv_rand_below(LEN - 20000),
+						 20000));
 		ASSERT_RV_OK(rv_ends_check(e));
 	}
 }
@@ -277,7 +261,7 @@ TEST_F(device_touch, fault_at_borders)
 				   MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 	rv_buf_expect_byte(&e->mem_b, 70 * RV_PAGE, 0, RV_PAGE);
 	ASSERT_EQ(0, mprotect(e->mem_b.base, LEN, PROT_READ | PROT_WRITE));
-	ASSERT_RV_OK(nic_write(e, 0, 60 * RV_PAGE, 50 * RV_PAGE));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 0, 60 * RV_PAGE, 50 * RV_PAGE));
 	ASSERT_RV_OK(rv_ends_check(e));
 }
 
@@ -351,7 +335,7 @@ TEST_F(device_touch, overlap)
 	rv_buf_expect(&e->mem_b, off + 900, rv_buf_shadow(&e->mem_a, 5), 60000);
 	ASSERT_EQ(0, ibv_dereg_mr(mr));
 	ASSERT_EQ(PAGES, rv_on_device(e->mr_b, 0, LEN));
-	ASSERT_RV_OK(nic_write(e, 5, off - 9000, 18000));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 5, off - 9000, 18000));
 	ASSERT_EQ(PAGES, rv_on_device(e->mr_b, 0, LEN));
 	ASSERT_RV_OK(rv_ends_check(e));
 }

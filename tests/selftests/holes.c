@@ -49,27 +49,6 @@ static int open_up(struct rv_ends *e)
 	return protect(e, 0, PAGES, PROT_READ | PROT_WRITE);
 }
 
-static int write_at(struct rv_ends *e, size_t off, size_t len)
-{
-	struct ibv_sge sge = rv_ends_sge_a(e, 50, len);
-
-	return rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, off));
-}
-
-static int read_at(struct rv_ends *e, size_t off, size_t len)
-{
-	struct ibv_sge sge = rv_ends_sge_a(e, 50, len);
-
-	return rv_read(&e->pair.a, &sge, 1, rv_ends_remote(e, off));
-}
-
-static int add_at(struct rv_ends *e, size_t off)
-{
-	struct ibv_sge sge = rv_ends_sge_a(e, 48, 8);
-
-	return rv_fetch_add(&e->pair.a, &sge, rv_ends_remote(e, off), 1);
-}
-
 static int swap_at(struct rv_ends *e, size_t off)
 {
 	struct ibv_sge sge = rv_ends_sge_a(e, 48, 8);
@@ -95,10 +74,10 @@ static int send_to(struct rv_ends *e, size_t off, size_t len)
 /* Everything that writes, at one page that must not be written. */
 #define ASSERT_NO_WRITING(_page) do {					\
 	size_t _at = (_page) * RV_PAGE;					\
-	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR, write_at(&self->e, _at, 100)); \
+	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR, rv_ends_write_at(&self->e, _at, 100)); \
 	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR,				\
-		     write_at(&self->e, _at + 4000, 96));		\
-	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR, add_at(&self->e, _at + 800)); \
+		     rv_ends_write_at(&self->e, _at + 4000, 96));		\
+	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR, rv_ends_add_at(&self->e, _at + 800)); \
 	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR,				\
 		     swap_at(&self->e, _at));				\
 	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR,				\
@@ -171,8 +150,8 @@ TEST_F(holes, forbidden)
 	ASSERT_RV_OK(rv_ends_write(e, 50, 4 * RV_PAGE + 100, 100));
 	ASSERT_EQ(0, protect(e, 4, 3, PROT_NONE));
 	ASSERT_NO_WRITING(4);
-	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR, read_at(e, 5 * RV_PAGE, 100));
-	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR, read_at(e, 4 * RV_PAGE - 50, 100));
+	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR, rv_ends_read_at(e, 5 * RV_PAGE, 100));
+	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR, rv_ends_read_at(e, 4 * RV_PAGE - 50, 100));
 	ASSERT_EQ(0, open_up(e));
 	ASSERT_RV_OK(rv_ends_check(e));
 	ASSERT_RV_OK(rv_ends_read(e, 50, 4 * RV_PAGE - 50, 100));
@@ -192,11 +171,11 @@ TEST_F(holes, unmapped)
 	ASSERT_EQ(0, munmap(hole, len));
 	ASSERT_NO_WRITING(4);
 	ASSERT_NO_WRITING(6);
-	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR, read_at(e, off + RV_PAGE, 100));
-	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR, read_at(e, off - 50, 51));
-	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR, read_at(e, off + len - 1, 51));
-	ASSERT_RV_OK(write_at(e, off - 100, 100));
-	ASSERT_RV_OK(write_at(e, off + len, 100));
+	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR, rv_ends_read_at(e, off + RV_PAGE, 100));
+	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR, rv_ends_read_at(e, off - 50, 51));
+	ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR, rv_ends_read_at(e, off + len - 1, 51));
+	ASSERT_RV_OK(rv_ends_write_at(e, off - 100, 100));
+	ASSERT_RV_OK(rv_ends_write_at(e, off + len, 100));
 	rv_buf_expect(&e->mem_b, off - 100, e->mem_a.base + 50, 100);
 	rv_buf_expect(&e->mem_b, off + len, e->mem_a.base + 50, 100);
 
@@ -227,12 +206,12 @@ TEST_F(holes, straddling_packet)
 			border = borders[i] * RV_PAGE;
 			ASSERT_EQ(0, protect(e, borders[i], 3, prots[j]));
 			ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR,
-				     write_at(e, border - 1500, 3000));
+				     rv_ends_write_at(e, border - 1500, 3000));
 			ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR,
-				     write_at(e, border - 1, 2));
+				     rv_ends_write_at(e, border - 1, 2));
 			ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR,
-				     write_at(e, border + 3 * RV_PAGE - 10,
-					      3000));
+				     rv_ends_write_at(e, border + 3 * RV_PAGE - 10,
+						      3000));
 			ASSERT_FAILS(IBV_WC_REM_OP_ERR,
 				     send_to(e, border - 700, 1400));
 			ASSERT_EQ(0, open_up(e));
@@ -255,7 +234,7 @@ TEST_F(holes, straddling_message)
 		ASSERT_EQ(0, protect(e, borders[i], 3, PROT_READ));
 		/* Four packets fit before the border, the fifth straddles. */
 		ASSERT_FAILS(IBV_WC_REM_ACCESS_ERR,
-			     write_at(e, border - 4096 - 300, 8192));
+			     rv_ends_write_at(e, border - 4096 - 300, 8192));
 		rv_buf_expect(&e->mem_b, border - 4096 - 300,
 			      e->mem_a.base + 50, 4096);
 		ASSERT_EQ(0, open_up(e));

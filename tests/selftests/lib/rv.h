@@ -28,6 +28,7 @@
 #include "rv_dmem.h"
 #include "rv_rereg.h"
 #include "rv_stat.h"
+#include "rv_stripe.h"
 #include "rv_swap.h"
 #include "rv_sys.h"
 #include "rv_traffic.h"

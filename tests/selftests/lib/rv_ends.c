@@ -105,13 +105,21 @@ static void expect_in_b(struct rv_ends *e, size_t off_a, size_t off_b,
 	rv_buf_expect(&e->mem_b, off_b, rv_buf_shadow(&e->mem_a, off_a), len);
 }
 
-int rv_ends_write(struct rv_ends *e, size_t off_a, size_t off_b, size_t len)
+int rv_ends_write_blind(struct rv_ends *e, size_t off_a, size_t off_b,
+			size_t len)
 {
 	struct ibv_sge sge = rv_ends_sge_a(e, off_a, len);
 	int res;
 
 	res = rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, off_b));
 	expect_in_b(e, off_a, off_b, len);
+	return res;
+}
+
+int rv_ends_write(struct rv_ends *e, size_t off_a, size_t off_b, size_t len)
+{
+	int res = rv_ends_write_blind(e, off_a, off_b, len);
+
 	return finish(e, res, "write", off_a, off_b, len);
 }
 
@@ -135,14 +143,43 @@ int rv_ends_write_imm(struct rv_ends *e, size_t off_a, size_t off_b,
 	return finish(e, res, "write with immediate", off_a, off_b, len);
 }
 
-int rv_ends_read(struct rv_ends *e, size_t off_a, size_t off_b, size_t len)
+int rv_ends_read_blind(struct rv_ends *e, size_t off_a, size_t off_b,
+		       size_t len)
 {
 	struct ibv_sge sge = rv_ends_sge_a(e, off_a, len);
 	int res;
 
 	res = rv_read(&e->pair.a, &sge, 1, rv_ends_remote(e, off_b));
 	rv_buf_expect(&e->mem_a, off_a, rv_buf_shadow(&e->mem_b, off_b), len);
+	return res;
+}
+
+int rv_ends_read(struct rv_ends *e, size_t off_a, size_t off_b, size_t len)
+{
+	int res = rv_ends_read_blind(e, off_a, off_b, len);
+
 	return finish(e, res, "read", off_a, off_b, len);
+}
+
+int rv_ends_write_at(struct rv_ends *e, size_t off_b, size_t len)
+{
+	struct ibv_sge sge = rv_ends_sge_a(e, 50, len);
+
+	return rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, off_b));
+}
+
+int rv_ends_read_at(struct rv_ends *e, size_t off_b, size_t len)
+{
+	struct ibv_sge sge = rv_ends_sge_a(e, 50, len);
+
+	return rv_read(&e->pair.a, &sge, 1, rv_ends_remote(e, off_b));
+}
+
+int rv_ends_add_at(struct rv_ends *e, size_t off_b)
+{
+	struct ibv_sge sge = rv_ends_sge_a(e, 48, 8);
+
+	return rv_fetch_add(&e->pair.a, &sge, rv_ends_remote(e, off_b), 1);
 }
 
 int rv_ends_send(struct rv_ends *e, size_t off_a, size_t off_b, size_t len)

@@ -45,6 +45,20 @@ int rv_ends_write_imm(struct rv_ends *e, size_t off_a, size_t off_b,
 int rv_ends_read(struct rv_ends *e, size_t off_a, size_t off_b, size_t len);
 int rv_ends_send(struct rv_ends *e, size_t off_a, size_t off_b, size_t len);
 
+/* The same, but no memory is looked at: what is on the device stays there. */
+int rv_ends_write_blind(struct rv_ends *e, size_t off_a, size_t off_b,
+			size_t len);
+int rv_ends_read_blind(struct rv_ends *e, size_t off_a, size_t off_b,
+		       size_t len);
+
+/*
+ * Accesses that may be refused, at any offset of mem_b: nothing is expected of
+ * the memory and nothing compared.
+ */
+int rv_ends_write_at(struct rv_ends *e, size_t off_b, size_t len);
+int rv_ends_read_at(struct rv_ends *e, size_t off_b, size_t len);
+int rv_ends_add_at(struct rv_ends *e, size_t off_b);
+
 /* Atomics at off_b; the old value goes to off_a. */
 int rv_ends_cmp_swap(struct rv_ends *e, size_t off_a, size_t off_b,
 		     uint64_t compare, uint64_t swap);
