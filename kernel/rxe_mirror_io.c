@@ -99,25 +99,34 @@ static bool region_allows_range(struct rxe_region *region, unsigned long va,
  * The region of [va, va + length), which lies in one, read locked, if all its
  * pages are valid for the access; else NULL. An empty region may be on its way
  * out: RCU keeps it until its lock is dropped.
+ *
+ * Whoever has entered another region must not wait: writers come in between, so
+ * two readers that wait for each other's regions never end.
  */
-static struct rxe_region *region_try_enter(struct rxe_mirror *mirror,
-					   unsigned long va,
-					   unsigned long length, bool write)
+static __always_inline struct rxe_region *
+region_try_enter(struct rxe_mirror *mirror, unsigned long va,
+		 unsigned long length, bool write, bool wait)
 {
 	struct rxe_region *region;
 
 	rcu_read_lock();
 	region = rxe_mirror_region(mirror, va);
-	if (likely(region)) {
+	if (unlikely(!region))
+		goto out;
+	if (wait) {
 		read_lock(&region->lock);
-		if (likely(region_allows_range(region, va, length, write))) {
-			if (!READ_ONCE(region->accessed))
-				WRITE_ONCE(region->accessed, true);
-		} else {
-			read_unlock(&region->lock);
-			region = NULL;
-		}
+	} else if (!read_trylock(&region->lock)) {
+		region = NULL;
+		goto out;
 	}
+	if (likely(region_allows_range(region, va, length, write))) {
+		if (!READ_ONCE(region->accessed))
+			WRITE_ONCE(region->accessed, true);
+	} else {
+		read_unlock(&region->lock);
+		region = NULL;
+	}
+out:
 	rcu_read_unlock();
 
 	return region;
@@ -133,7 +142,7 @@ static struct rxe_region *region_enter(struct rxe_mirror_mr *mmr,
 	struct rxe_region *region;
 	int err;
 
-	region = region_try_enter(mmr->mirror, va, length, write);
+	region = region_try_enter(mmr->mirror, va, length, write, true);
 	if (likely(region))
 		goto out;
 
@@ -145,7 +154,7 @@ static struct rxe_region *region_enter(struct rxe_mirror_mr *mmr,
 		err = rxe_mirror_fault(mmr, va, length, flags, &budget);
 		if (err)
 			return ERR_PTR(err);
-		region = region_try_enter(mmr->mirror, va, length, write);
+		region = region_try_enter(mmr->mirror, va, length, write, true);
 	} while (!region);
 out:
 	rxe_race_reach_atomic(RXE_RACE_IO_ENTERED);
@@ -156,29 +165,6 @@ out:
 static void region_leave(struct rxe_region *region)
 {
 	read_unlock(&region->lock);
-}
-
-/*
- * region_try_enter() while another region is entered. It must not wait: writers
- * come in between, so two readers that wait for each other's regions never end.
- */
-static struct rxe_region *region_try_enter_too(struct rxe_mirror *mirror,
-					       unsigned long va,
-					       unsigned long length, bool write)
-{
-	struct rxe_region *region;
-
-	rcu_read_lock();
-	region = rxe_mirror_region(mirror, va);
-	if (region && !read_trylock(&region->lock))
-		region = NULL;
-	if (region && !region_allows_range(region, va, length, write)) {
-		read_unlock(&region->lock);
-		region = NULL;
-	}
-	rcu_read_unlock();
-
-	return region;
 }
 
 static bool try_pin(int err)
@@ -293,8 +279,8 @@ static int enter_both(struct rxe_mirror_mr *mmr, unsigned long va,
 		regions[0] = region_enter(mmr, va, n, write);
 		if (IS_ERR(regions[0]))
 			return PTR_ERR(regions[0]);
-		regions[1] = region_try_enter_too(mmr->mirror, va + n,
-						  length - n, write);
+		regions[1] = region_try_enter(mmr->mirror, va + n, length - n,
+					      write, false);
 		if (regions[1])
 			return 0;
 		region_leave(regions[0]);
