@@ -10,9 +10,8 @@
  *   is tried at once, since mostly all moves.
  * - For what has not moved, a look at the page tables says what is there, and
  *   what can't move and why; then room is made, and it is tried again.
- * - The mirror learns of the new pages when the NIC comes next, by its fault,
- *   which then takes all that is there: only its protocol tells whether what
- *   was moved is still there.
+ * - The mirror learns of the new pages by the NIC's next fault, which takes all
+ *   that is there: only its protocol tells whether what was moved still is.
  *
  * What a look said may have changed when the transaction comes. That is no
  * error: what setup doesn't offer doesn't move, and is tried again a few times.
@@ -71,7 +70,8 @@ struct job {
 	u8			outcomes[RXE_REGION_PAGES];
 };
 
-static struct job *job_create(struct rxe_mirror_mr *mmr, enum rxe_place to)
+static struct job *job_create(struct rxe_mirror_mr *mmr, enum rxe_place to,
+			      u64 before)
 {
 	struct rxe_hmm_dev *hmm = mmr->mirror->rxe->hmm;
 	struct job *job;
@@ -90,7 +90,7 @@ static struct job *job_create(struct rxe_mirror_mr *mmr, enum rxe_place to)
 	job->holes = false;
 	job->blind = false;
 	job->starved = false;
-	job->clock = rxe_dmem_clock(hmm->dmem);
+	job->clock = before;
 
 	return job;
 }
@@ -493,10 +493,9 @@ int rxe_migrate_range(struct rxe_mirror_mr *mmr, unsigned long start,
 	if (to == RXE_PLACE_DEVICE && !info.size)
 		return -EOPNOTSUPP;
 
-	job = job_create(mmr, to);
+	job = job_create(mmr, to, before);
 	if (!job)
 		return -ENOMEM;
-	job->clock = before;
 	err = -ESRCH;
 	if (mmget_not_zero(mm)) {
 		since = ktime_get();
@@ -560,7 +559,8 @@ static void touch_block(struct rxe_mirror_mr *mmr, unsigned long va)
 	if (rxe_migrate_preferred(mmr->mirror, va, &start, &last) !=
 	    RXE_PLACE_DEVICE)
 		return;
-	job = job_create(mmr, RXE_PLACE_DEVICE);
+	job = job_create(mmr, RXE_PLACE_DEVICE,
+			 rxe_dmem_clock(mmr->mirror->rxe->hmm->dmem));
 	if (!job)
 		return;
 
