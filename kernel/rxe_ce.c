@@ -52,25 +52,39 @@ struct batch {
 	bool			fell_back;
 };
 
-static bool follows(const struct rxe_ce_run *run, const struct rxe_ce_copy *copy)
+/* NULL is followed by NULL. */
+static bool page_follows(struct page *page, unsigned int nr, struct page *next)
 {
-	if (!run->src != !copy->src)
-		return false;
-	if (page_to_pfn(run->dst) + run->nr_pages != page_to_pfn(copy->dst))
-		return false;
+	if (!page || !next)
+		return page == next;
 
-	return !run->src ||
-	       page_to_pfn(run->src) + run->nr_pages == page_to_pfn(copy->src);
+	return page_to_pfn(page) + nr == page_to_pfn(next);
+}
+
+static bool addr_follows(void *addr, unsigned int nr, void *next)
+{
+	if (!addr || !next)
+		return addr == next;
+
+	return addr + ((unsigned long)nr << PAGE_SHIFT) == next;
+}
+
+static bool follows(const struct rxe_ce_copy *run, const struct rxe_ce_copy *copy)
+{
+	return page_follows(run->dst, run->nr_pages, copy->dst) &&
+	       page_follows(run->src, run->nr_pages, copy->src) &&
+	       addr_follows(run->dst_addr, run->nr_pages, copy->dst_addr) &&
+	       addr_follows(run->src_addr, run->nr_pages, copy->src_addr);
 }
 
 /* Take as much of the batch as makes one run; false at its end. */
-static bool next_run(struct cursor *cursor, struct rxe_ce_run *run)
+static bool next_run(struct cursor *cursor, struct rxe_ce_copy *run)
 {
 	const struct rxe_ce_copy *copy = cursor->next;
 
 	if (copy == cursor->end)
 		return false;
-	*run = (struct rxe_ce_run){ copy->dst, copy->src, copy->nr_pages };
+	*run = *copy;
 	for (copy++; copy != cursor->end && follows(run, copy); copy++)
 		run->nr_pages += copy->nr_pages;
 	cursor->next = copy;
@@ -87,8 +101,8 @@ static struct cursor start_of(const struct batch *batch)
 }
 
 /* Cut up to @max pages off the front; false if nothing is left. */
-static bool cut_piece(struct rxe_ce_run *run, unsigned int max,
-		      struct rxe_ce_run *piece)
+static bool cut_piece(struct rxe_ce_copy *run, unsigned int max,
+		      struct rxe_ce_copy *piece)
 {
 	if (!run->nr_pages)
 		return false;
@@ -96,21 +110,31 @@ static bool cut_piece(struct rxe_ce_run *run, unsigned int max,
 	piece->nr_pages = min(run->nr_pages, max);
 	run->dst += piece->nr_pages;
 	run->src += piece->nr_pages;
+	if (run->dst_addr)
+		run->dst_addr += (unsigned long)piece->nr_pages << PAGE_SHIFT;
+	if (run->src_addr)
+		run->src_addr += (unsigned long)piece->nr_pages << PAGE_SHIFT;
 	run->nr_pages -= piece->nr_pages;
 
 	return true;
 }
 
-static void zero_run(const struct rxe_ce_run *run)
+static void *address(struct page *page, void *addr)
 {
-	clear_pages(page_address(run->dst), run->nr_pages);
+	return addr ? addr : page_address(page);
+}
+
+static void zero_run(const struct rxe_ce_copy *run)
+{
+	clear_pages(address(run->dst, run->dst_addr), run->nr_pages);
 	cond_resched();
 }
 
 /* A page at a time: copy_page() beats memcpy() of the whole. */
-static void copy_by_cpu(struct batch *batch, const struct rxe_ce_run *run)
+static void copy_by_cpu(struct batch *batch, const struct rxe_ce_copy *run)
 {
-	void *dst = page_address(run->dst), *src = page_address(run->src);
+	void *dst = address(run->dst, run->dst_addr);
+	void *src = address(run->src, run->src_addr);
 	unsigned int i;
 
 	for (i = 0; i < run->nr_pages; i++)
@@ -119,7 +143,7 @@ static void copy_by_cpu(struct batch *batch, const struct rxe_ce_run *run)
 	cond_resched();
 }
 
-static void fall_back(struct batch *batch, const struct rxe_ce_run *run)
+static void fall_back(struct batch *batch, const struct rxe_ce_copy *run)
 {
 	batch->fell_back = true;
 	copy_by_cpu(batch, run);
@@ -182,7 +206,7 @@ static struct rxe_ce_lane *pick_lane(const struct batch *batch)
 	return best;
 }
 
-static void submit(struct batch *batch, const struct rxe_ce_run *piece)
+static void submit(struct batch *batch, const struct rxe_ce_copy *piece)
 {
 	struct rxe_ce_lane *lane = pick_lane(batch);
 
@@ -205,7 +229,7 @@ static void submit(struct batch *batch, const struct rxe_ce_run *piece)
 static void submit_all(struct batch *batch)
 {
 	struct cursor cursor = start_of(batch);
-	struct rxe_ce_run run, piece;
+	struct rxe_ce_copy run, piece;
 
 	while (next_run(&cursor, &run))
 		while (run.src && cut_piece(&run, batch->max_piece, &piece))
@@ -215,7 +239,7 @@ static void submit_all(struct batch *batch)
 static void zero_all(struct batch *batch)
 {
 	struct cursor cursor = start_of(batch);
-	struct rxe_ce_run run;
+	struct rxe_ce_copy run;
 
 	while (next_run(&cursor, &run))
 		if (!run.src)
@@ -225,7 +249,7 @@ static void zero_all(struct batch *batch)
 static void copy_all_by_cpu(struct batch *batch)
 {
 	struct cursor cursor = start_of(batch);
-	struct rxe_ce_run run;
+	struct rxe_ce_copy run;
 
 	while (next_run(&cursor, &run))
 		if (run.src)
@@ -235,7 +259,7 @@ static void copy_all_by_cpu(struct batch *batch)
 static unsigned int count_pages(const struct batch *batch)
 {
 	struct cursor cursor = start_of(batch);
-	struct rxe_ce_run run;
+	struct rxe_ce_copy run;
 	unsigned int n = 0;
 
 	while (next_run(&cursor, &run))

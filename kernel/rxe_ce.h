@@ -14,14 +14,17 @@ struct rxe_dev;
  * @dst: the first page to write
  * @src: the first page to read; NULL fills @dst with zeros
  * @nr_pages: how many pages, one behind the other in memory on either side
+ * @dst_addr: where the CPU is to write them, if not in the direct map
+ * @src_addr: where the CPU is to read them, likewise
  *
- * All are ordinary pages of the kernel's direct map; no other user writes them
- * meanwhile.
+ * No other user writes the pages meanwhile.
  */
 struct rxe_ce_copy {
 	struct page	*dst;
 	struct page	*src;
 	unsigned int	nr_pages;
+	void		*dst_addr;
+	void		*src_addr;
 };
 
 struct rxe_ce *rxe_ce_create(struct rxe_dev *rxe);

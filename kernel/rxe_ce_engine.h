@@ -16,15 +16,10 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "rxe_ce.h"
+
 #define RXE_CE_MAX_LANES	8
 #define RXE_CE_SLOTS		512
-
-/* Pages that are contiguous on both sides; @src is NULL to zero @dst. */
-struct rxe_ce_run {
-	struct page	*dst;
-	struct page	*src;
-	unsigned int	nr_pages;
-};
 
 enum rxe_ce_slot_state {
 	RXE_CE_PENDING,		/* the engine has it */
@@ -44,7 +39,7 @@ struct rxe_ce_lane;
  */
 struct rxe_ce_slot {
 	struct rxe_ce_lane	*lane;
-	struct rxe_ce_run	run;
+	struct rxe_ce_copy	run;
 	dma_addr_t		dst;
 	dma_addr_t		src;
 	enum rxe_ce_slot_state	state;
@@ -105,7 +100,7 @@ struct rxe_ce_engine {
 struct rxe_ce_lane *rxe_ce_lane_create(struct dma_chan *chan);
 void rxe_ce_lane_destroy(struct rxe_ce_lane *lane);
 void rxe_ce_lane_open(struct rxe_ce_lane *lane);
-int rxe_ce_lane_add(struct rxe_ce_lane *lane, const struct rxe_ce_run *run);
+int rxe_ce_lane_add(struct rxe_ce_lane *lane, const struct rxe_ce_copy *run);
 void rxe_ce_lane_issue(struct rxe_ce_lane *lane);
 void rxe_ce_lane_wait(struct rxe_ce_lane *lane, unsigned long deadline);
 

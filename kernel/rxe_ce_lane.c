@@ -155,7 +155,7 @@ static int submit_slot(struct rxe_ce_lane *lane, struct rxe_ce_slot *slot)
  * Context: process context, does not wait for memory.
  * Return: 0, or -EAGAIN, -ENOMEM: not now; it may work when the lane is quiet.
  */
-int rxe_ce_lane_add(struct rxe_ce_lane *lane, const struct rxe_ce_run *run)
+int rxe_ce_lane_add(struct rxe_ce_lane *lane, const struct rxe_ce_copy *run)
 {
 	struct rxe_ce_slot *slot;
 	int err;

@@ -16,6 +16,7 @@
  * where it is.
  */
 #include <linux/ioport.h>
+#include <linux/vmalloc.h>
 
 #include "rxe.h"
 #include "rxe_audit.h"
@@ -96,19 +97,39 @@ err_chunk:
 	return ERR_PTR(err);
 }
 
-static void backing_free(struct rxe_dmem_block *block)
+static void pages_free(struct page **pages)
 {
 	unsigned int i;
 
+	for (i = 0; i < RXE_DMEM_BLOCK_PAGES && pages[i]; i++)
+		__free_page(pages[i]);
+	kvfree(pages);
+}
+
+static void backing_free(struct rxe_dmem_block *block)
+{
+	vunmap(block->addr);
+	block->addr = NULL;
 	if (block->run) {
 		__free_pages(block->run, RXE_DMEM_BLOCK_ORDER);
 		block->run = NULL;
 	} else {
-		for (i = 0; i < RXE_DMEM_BLOCK_PAGES && block->pages[i]; i++)
-			__free_page(block->pages[i]);
-		kvfree(block->pages);
+		pages_free(block->pages);
 		block->pages = NULL;
 	}
+}
+
+static int pages_alloc(struct page **pages, gfp_t gfp)
+{
+	unsigned int i;
+
+	for (i = 0; i < RXE_DMEM_BLOCK_PAGES; i++) {
+		pages[i] = alloc_page(gfp);
+		if (!pages[i])
+			return -ENOMEM;
+	}
+
+	return 0;
 }
 
 /* One run of pages if it can be had, since then whole folios are one copy. */
@@ -116,26 +137,41 @@ static int backing_alloc(struct rxe_dmem_block *block)
 {
 	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY;
 	unsigned long pfn = rxe_dmem_block_pfn(block);
+	struct page *run, **pages;
 	unsigned int i;
 
-	block->run = alloc_pages(gfp, RXE_DMEM_BLOCK_ORDER);
-	if (!block->run) {
-		block->pages = kvcalloc(RXE_DMEM_BLOCK_PAGES,
-					sizeof(*block->pages), gfp);
-		if (!block->pages)
-			return -ENOMEM;
-		for (i = 0; i < RXE_DMEM_BLOCK_PAGES; i++) {
-			block->pages[i] = alloc_page(gfp);
-			if (!block->pages[i]) {
-				backing_free(block);
-				return -ENOMEM;
-			}
-		}
+	pages = kvcalloc(RXE_DMEM_BLOCK_PAGES, sizeof(*pages), gfp);
+	if (!pages)
+		return -ENOMEM;
+	run = alloc_pages(gfp, RXE_DMEM_BLOCK_ORDER);
+	if (run) {
+		for (i = 0; i < RXE_DMEM_BLOCK_PAGES; i++)
+			pages[i] = run + i;
+	} else if (pages_alloc(pages, gfp)) {
+		goto err_pages;
 	}
+	block->addr = vmap(pages, RXE_DMEM_BLOCK_PAGES, VM_MAP, PAGE_KERNEL);
+	if (!block->addr)
+		goto err_pages;
 	for (i = 0; i < RXE_DMEM_BLOCK_PAGES; i++)
-		set_page_private(rxe_dmem_block_page(block, i), pfn + i);
+		set_page_private(pages[i], pfn + i);
+
+	block->run = run;
+	if (run)
+		kvfree(pages);
+	else
+		block->pages = pages;
 
 	return 0;
+
+err_pages:
+	if (run) {
+		__free_pages(run, RXE_DMEM_BLOCK_ORDER);
+		kvfree(pages);
+	} else {
+		pages_free(pages);
+	}
+	return -ENOMEM;
 }
 
 /* Give a block of the chunk, which has one without, its backing. */

@@ -103,11 +103,12 @@ unsigned int rxe_dmem_take(struct rxe_dmem *dmem, struct rxe_dmem_run *run,
 struct page *rxe_dmem_next(struct rxe_dmem_run *run);
 void rxe_dmem_untake(struct rxe_dmem *dmem, struct rxe_dmem_run *run);
 struct page *rxe_dmem_backing(struct page *page);
+void *rxe_dmem_address(struct page *page);
 bool rxe_dmem_is_block(struct page *page);
-void rxe_dmem_set_tag(struct page *page, unsigned int pages,
+void rxe_dmem_arrived(struct page *page, unsigned int pages,
 		      struct rxe_dmem_tag tag);
-void rxe_dmem_count(struct page *page, unsigned int pages,
-		    enum rxe_dmem_move move);
+void rxe_dmem_left(struct page *page, unsigned int pages,
+		   enum rxe_dmem_move move);
 void rxe_dmem_touch(struct page *page);
 struct rxe_dmem *rxe_dmem_of(struct page *page);
 struct rxe_dev *rxe_dmem_dev(struct rxe_dmem *dmem);

@@ -21,6 +21,7 @@
  * @chunk: the chunk that it is in
  * @run: its backing, if that is one run of pages
  * @pages: its backing, page by page, if not
+ * @addr: the backing, mapped as one for copies by the CPU
  * @nr_used: how many of its pages are in use
  * @stamp: dmem->clock when it was last used
  * @used: which of its pages are in use
@@ -30,6 +31,7 @@ struct rxe_dmem_block {
 	struct rxe_dmem_chunk	*chunk;
 	struct page		*run;
 	struct page		**pages;
+	void			*addr;
 	unsigned int		nr_used;
 	u64			stamp;
 	DECLARE_BITMAP(used, RXE_DMEM_BLOCK_PAGES);

@@ -248,6 +248,25 @@ struct page *rxe_dmem_backing(struct page *page)
 }
 
 /**
+ * rxe_dmem_address - where the CPU copies the contents of a page from and to
+ * @page: a page of device memory, in use
+ *
+ * A mapping of its own, since a folio of RAM and its block have the same offset
+ * in 2 MiB of the direct map: an emulated TLB that is mapped directly has one
+ * place for the two, and misses at each turn. All of the block is mapped there.
+ *
+ * Context: any, as rxe_dmem_backing().
+ * Return: the address.
+ */
+void *rxe_dmem_address(struct page *page)
+{
+	struct rxe_dmem_chunk *chunk = rxe_dmem_chunk_of(page);
+	unsigned long i = rxe_dmem_index(chunk, page) % RXE_DMEM_BLOCK_PAGES;
+
+	return rxe_dmem_block_of(page)->addr + (i << PAGE_SHIFT);
+}
+
+/**
  * rxe_dmem_is_block - are the contents of the block one run of memory?
  * @page: a page of device memory, in use
  *
@@ -283,39 +302,22 @@ struct rxe_dev *rxe_dmem_dev(struct rxe_dmem *dmem)
 	return dmem->rxe;
 }
 
+static void count_moved(struct rxe_dmem *dmem, unsigned int pages,
+			enum rxe_dmem_move move)
+{
+	atomic64_add(pages, &dmem->rxe->stats_counters[RXE_CNT_PAGES_PROMOTED + move]);
+}
+
 /**
- * rxe_dmem_set_tag - say whose pages they are
+ * rxe_dmem_arrived - say whose pages they are that came to the device
  * @page: the first of them; the caller holds a reference to each
- * @pages: how many
+ * @pages: how many, one behind the other
  * @tag: whose
  *
  * Context: any.
  */
-void rxe_dmem_set_tag(struct page *page, unsigned int pages,
+void rxe_dmem_arrived(struct page *page, unsigned int pages,
 		      struct rxe_dmem_tag tag)
-{
-	struct rxe_dmem_chunk *chunk = rxe_dmem_chunk_of(page);
-	unsigned long i = rxe_dmem_index(chunk, page);
-	unsigned long flags;
-	unsigned int k;
-
-	spin_lock_irqsave(&chunk->dmem->lock, flags);
-	for (k = 0; k < pages; k++)
-		chunk->tags[i + k] = tag;
-	count_pages(chunk->dmem, tag.mr, pages);
-	spin_unlock_irqrestore(&chunk->dmem->lock, flags);
-}
-
-/**
- * rxe_dmem_count - tell pages' users how they come or go
- * @page: the first of them; the caller holds a reference to each
- * @pages: how many, one behind the other
- * @move: how
- *
- * Context: any.
- */
-void rxe_dmem_count(struct page *page, unsigned int pages,
-		    enum rxe_dmem_move move)
 {
 	struct rxe_dmem_chunk *chunk = rxe_dmem_chunk_of(page);
 	unsigned long i = rxe_dmem_index(chunk, page);
@@ -324,12 +326,44 @@ void rxe_dmem_count(struct page *page, unsigned int pages,
 	unsigned long flags;
 	unsigned int k;
 
-	atomic64_add(pages, &dmem->rxe->stats_counters[RXE_CNT_PAGES_PROMOTED + move]);
+	count_moved(dmem, pages, RXE_DMEM_PROMOTED);
 	spin_lock_irqsave(&dmem->lock, flags);
-	for (k = 0; k < pages; k++) {
-		user = last_user(dmem, chunk->tags[i + k].mr);
+	for (k = 0; k < pages; k++)
+		chunk->tags[i + k] = tag;
+	user = last_user(dmem, tag.mr);
+	if (user) {
+		user->nr_pages += pages;
+		user->nr_moved[RXE_DMEM_PROMOTED] += pages;
+	}
+	spin_unlock_irqrestore(&dmem->lock, flags);
+}
+
+/**
+ * rxe_dmem_left - count pages that leave the device
+ * @page: the first of them; the caller holds a reference to each
+ * @pages: how many, one behind the other
+ * @move: why
+ *
+ * Context: any.
+ */
+void rxe_dmem_left(struct page *page, unsigned int pages,
+		   enum rxe_dmem_move move)
+{
+	struct rxe_dmem_chunk *chunk = rxe_dmem_chunk_of(page);
+	unsigned long i = rxe_dmem_index(chunk, page), end = i + pages;
+	struct rxe_dmem *dmem = chunk->dmem;
+	struct rxe_dmem_user *user;
+	unsigned long first, flags;
+
+	count_moved(dmem, pages, move);
+	spin_lock_irqsave(&dmem->lock, flags);
+	while (i < end) {
+		for (first = i; i < end; i++)
+			if (chunk->tags[i].mr != chunk->tags[first].mr)
+				break;
+		user = last_user(dmem, chunk->tags[first].mr);
 		if (user)
-			user->nr_moved[move]++;
+			user->nr_moved[move] += i - first;
 	}
 	spin_unlock_irqrestore(&dmem->lock, flags);
 }

@@ -60,16 +60,6 @@ void rxe_batch_destroy(struct rxe_batch *batch)
 	kvfree(batch);
 }
 
-static void add_copy(struct rxe_batch *batch, struct page *dst,
-		     struct page *src, unsigned int pages)
-{
-	batch->copies[batch->nr_copies++] = (struct rxe_ce_copy) {
-		.dst = dst,
-		.src = src,
-		.nr_pages = pages,
-	};
-}
-
 /* The entry covers 2 MiB? */
 static unsigned int entry_order(const struct rxe_batch *batch, unsigned int i)
 {
@@ -96,17 +86,39 @@ static struct page *nth_source(const struct rxe_batch *batch, unsigned int i,
 	return page ? page + n : NULL;
 }
 
+static void add_to_device(struct rxe_batch *batch, struct page *dst,
+			  struct page *src, unsigned int pages)
+{
+	batch->copies[batch->nr_copies++] = (struct rxe_ce_copy) {
+		.dst = rxe_dmem_backing(dst),
+		.src = src,
+		.nr_pages = pages,
+		.dst_addr = rxe_dmem_address(dst),
+	};
+}
+
 static void copy_to_device(struct rxe_batch *batch, struct page *dst,
 			   struct page *src, unsigned int pages)
 {
 	unsigned int i;
 
 	if (pages == 1 || rxe_dmem_is_block(dst)) {
-		add_copy(batch, rxe_dmem_backing(dst), src, pages);
+		add_to_device(batch, dst, src, pages);
 		return;
 	}
 	for (i = 0; i < pages; i++)
-		add_copy(batch, rxe_dmem_backing(dst + i), src ? src + i : NULL, 1);
+		add_to_device(batch, dst + i, src ? src + i : NULL, 1);
+}
+
+static void add_to_system(struct rxe_batch *batch, struct page *dst,
+			  struct page *src, unsigned int pages)
+{
+	batch->copies[batch->nr_copies++] = (struct rxe_ce_copy) {
+		.dst = dst,
+		.src = rxe_dmem_backing(src),
+		.nr_pages = pages,
+		.src_addr = rxe_dmem_address(src),
+	};
 }
 
 static void copy_to_system(struct rxe_batch *batch, struct page *dst,
@@ -115,11 +127,11 @@ static void copy_to_system(struct rxe_batch *batch, struct page *dst,
 	unsigned int i;
 
 	if (pages == 1 || rxe_dmem_is_block(src)) {
-		add_copy(batch, dst, rxe_dmem_backing(src), pages);
+		add_to_system(batch, dst, src, pages);
 		return;
 	}
 	for (i = 0; i < pages; i++)
-		add_copy(batch, dst + i, rxe_dmem_backing(src + i), 1);
+		add_to_system(batch, dst + i, src + i, 1);
 }
 
 /* Another page of device memory for the entries from @i on. */
@@ -318,8 +330,7 @@ static void told_arrived(struct told *told, struct rxe_dmem_tag tag)
 {
 	if (!told->nr)
 		return;
-	rxe_dmem_set_tag(told->first, told->nr, tag);
-	rxe_dmem_count(told->first, told->nr, RXE_DMEM_PROMOTED);
+	rxe_dmem_arrived(told->first, told->nr, tag);
 	told->nr = 0;
 }
 
@@ -327,7 +338,7 @@ static void told_left(struct told *told, enum rxe_dmem_move how)
 {
 	if (!told->nr)
 		return;
-	rxe_dmem_count(told->first, told->nr, how);
+	rxe_dmem_left(told->first, told->nr, how);
 	told->nr = 0;
 }
 

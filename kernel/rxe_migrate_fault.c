@@ -67,10 +67,12 @@ static vm_fault_t bring_one(struct vm_fault *vmf, struct rxe_hmm_dev *hmm)
 	if (args.cpages && src & MIGRATE_PFN_MIGRATE) {
 		page = alloc_page_vma(GFP_HIGHUSER_MOVABLE, args.vma, args.start);
 		if (page) {
+			struct page *from = migrate_pfn_to_page(src);
 			struct rxe_ce_copy copy = {
 				.dst = page,
-				.src = rxe_dmem_backing(migrate_pfn_to_page(src)),
+				.src = rxe_dmem_backing(from),
 				.nr_pages = 1,
+				.src_addr = rxe_dmem_address(from),
 			};
 
 			lock_page(page);
@@ -78,8 +80,7 @@ static vm_fault_t bring_one(struct vm_fault *vmf, struct rxe_hmm_dev *hmm)
 			rxe_ce_run(hmm->ce, &copy, 1);
 			migrate_vma_pages(&args);
 			if (src & MIGRATE_PFN_MIGRATE)
-				rxe_dmem_count(migrate_pfn_to_page(src), 1,
-					       RXE_DMEM_CPU_FAULTED);
+				rxe_dmem_left(from, 1, RXE_DMEM_CPU_FAULTED);
 		} else {
 			ret = VM_FAULT_OOM;
 		}

@@ -9,12 +9,12 @@
 #define S(n)	pfn_to_page(0x400 + (n))
 
 static void expect_runs(struct kunit *test, const struct rxe_ce_copy *copies,
-			unsigned int nr_copies, const struct rxe_ce_run *runs,
+			unsigned int nr_copies, const struct rxe_ce_copy *runs,
 			unsigned int nr_runs)
 {
 	struct batch batch = { .copies = copies, .nr_copies = nr_copies };
 	struct cursor cursor = start_of(&batch);
-	struct rxe_ce_run run;
+	struct rxe_ce_copy run;
 	unsigned int i;
 
 	for (i = 0; i < nr_runs; i++) {
@@ -32,11 +32,11 @@ static void runs_merge(struct kunit *test)
 		{ D(0), S(0), 1 }, { D(1), S(1), 1 }, { D(2), S(2), 5 },
 		{ D(7), S(7), 512 },
 	};
-	const struct rxe_ce_run runs[] = { { D(0), S(0), 519 } };
+	const struct rxe_ce_copy runs[] = { { D(0), S(0), 519 } };
 
 	expect_runs(test, all, ARRAY_SIZE(all), runs, ARRAY_SIZE(runs));
 	expect_runs(test, all, 0, NULL, 0);
-	expect_runs(test, all, 1, &(struct rxe_ce_run){ D(0), S(0), 1 }, 1);
+	expect_runs(test, all, 1, &(struct rxe_ce_copy){ D(0), S(0), 1 }, 1);
 }
 
 /* Only what follows on both sides, forwards, is one run. */
@@ -48,13 +48,39 @@ static void runs_stay_apart(struct kunit *test)
 		{ D(3), S(3), 1 },			/* backwards */
 		{ D(3), S(4), 1 },			/* the same again */
 	};
-	struct rxe_ce_run runs[ARRAY_SIZE(gaps)];
+	struct rxe_ce_copy runs[ARRAY_SIZE(gaps)];
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(gaps); i++)
-		runs[i] = (struct rxe_ce_run){ gaps[i].dst, gaps[i].src,
+		runs[i] = (struct rxe_ce_copy){ gaps[i].dst, gaps[i].src,
 					       gaps[i].nr_pages };
 	expect_runs(test, gaps, ARRAY_SIZE(gaps), runs, ARRAY_SIZE(runs));
+}
+
+/* What is mapped elsewhere follows there, too. */
+static void runs_follow_addresses(struct kunit *test)
+{
+	void *a = (void *)0x100000, *b = a + 2 * PAGE_SIZE;
+	const struct rxe_ce_copy mapped[] = {
+		{ D(0), S(0), 2, NULL, a }, { D(2), S(2), 1, NULL, b },
+		{ D(3), S(3), 1, NULL, b },		/* the address doesn't */
+		{ D(4), S(4), 1, NULL, NULL },		/* in the direct map */
+		{ D(5), S(5), 2, a, NULL }, { D(7), S(7), 1, b, NULL },
+		{ D(8), S(8), 1, a, NULL },		/* the address doesn't */
+	};
+	const struct rxe_ce_copy runs[] = {
+		{ D(0), S(0), 3 }, { D(3), S(3), 1 }, { D(4), S(4), 1 },
+		{ D(5), S(5), 3 }, { D(8), S(8), 1 },
+	};
+	struct rxe_ce_copy run = { D(0), S(0), 3, a, b }, piece;
+
+	expect_runs(test, mapped, ARRAY_SIZE(mapped), runs, ARRAY_SIZE(runs));
+
+	KUNIT_ASSERT_TRUE(test, cut_piece(&run, 2, &piece));
+	KUNIT_EXPECT_PTR_EQ(test, a, piece.dst_addr);
+	KUNIT_EXPECT_PTR_EQ(test, b, piece.src_addr);
+	KUNIT_EXPECT_PTR_EQ(test, b, run.dst_addr);
+	KUNIT_EXPECT_PTR_EQ(test, b + 2 * PAGE_SIZE, run.src_addr);
 }
 
 static void runs_of_zeros(struct kunit *test)
@@ -65,7 +91,7 @@ static void runs_of_zeros(struct kunit *test)
 		{ D(5), NULL, 1 },			/* and zeros after it */
 		{ D(7), NULL, 1 },			/* destination skips */
 	};
-	const struct rxe_ce_run runs[] = {
+	const struct rxe_ce_copy runs[] = {
 		{ D(0), NULL, 4 }, { D(4), S(4), 1 }, { D(5), NULL, 1 },
 		{ D(7), NULL, 1 },
 	};
@@ -77,7 +103,7 @@ static void runs_of_zeros(struct kunit *test)
 
 static void pieces(struct kunit *test)
 {
-	struct rxe_ce_run run = { D(0), S(0), 10 }, piece;
+	struct rxe_ce_copy run = { D(0), S(0), 10 }, piece;
 	static const unsigned int sizes[] = { 4, 4, 2 };
 	unsigned int i, n = 0;
 
@@ -164,6 +190,7 @@ static void cpu_copies(struct kunit *test)
 static struct kunit_case rxe_ce_cases[] = {
 	KUNIT_CASE(runs_merge),
 	KUNIT_CASE(runs_stay_apart),
+	KUNIT_CASE(runs_follow_addresses),
 	KUNIT_CASE(runs_of_zeros),
 	KUNIT_CASE(pieces),
 	KUNIT_CASE(piece_sizes),
