@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A job: part of a region that is to move, and what becomes of its pages.
+ *
+ * A look at the page tables says what is there, and what can't move and why. It
+ * may be out of date when the transaction (rxe_migrate_batch.c) comes. That is
+ * no error: what setup doesn't offer doesn't move, and stays pending.
+ *
+ * The mirror's entries are cleared by the notifier, which setup calls before it
+ * unmaps. No copy by the NIC is under way after that, and none starts before
+ * finalize, because a fault waits for pages that are being migrated.
+ */
+#include <linux/hmm.h>
+#include <linux/sched/mm.h>
+
+#include "rxe.h"
+#include "rxe_dmem.h"
+#include "rxe_migrate_job.h"
+#include "rxe_race.h"
+
+/**
+ * rxe_job_create - memory for moving parts of a range
+ * @mmr: the MR
+ * @to: %RXE_PLACE_DEVICE or %RXE_PLACE_SYSTEM
+ * @before: to make room, don't evict what was used after this
+ *
+ * Context: may sleep.
+ * Return: the job, without a part, or NULL.
+ */
+struct rxe_job *rxe_job_create(struct rxe_mirror_mr *mmr, enum rxe_place to,
+			       u64 before)
+{
+	struct rxe_hmm_dev *hmm = mmr->mirror->rxe->hmm;
+	struct rxe_job *job;
+
+	job = kvmalloc_obj(*job, GFP_KERNEL | __GFP_NOWARN);
+	if (!job)
+		return NULL;
+	job->batch = rxe_batch_create(hmm);
+	if (!job->batch) {
+		kvfree(job);
+		return NULL;
+	}
+	job->mmr = mmr;
+	job->hmm = hmm;
+	job->to = to;
+	job->holes = false;
+	job->blind = false;
+	job->starved = false;
+	job->clock = before;
+
+	return job;
+}
+
+/**
+ * rxe_job_destroy - undo rxe_job_create()
+ * @job: the job
+ *
+ * Context: may sleep.
+ */
+void rxe_job_destroy(struct rxe_job *job)
+{
+	rxe_batch_destroy(job->batch);
+	kvfree(job);
+}
+
+static unsigned long job_va(const struct rxe_job *job, unsigned int page)
+{
+	return job->base + ((unsigned long)page << PAGE_SHIFT);
+}
+
+static unsigned int page_of(const struct rxe_job *job, unsigned long va)
+{
+	return (va - job->base) >> PAGE_SHIFT;
+}
+
+/* Why nothing of the vma can be on the device, or RXE_OUTCOME_PENDING. */
+static u8 vma_outcome(struct vm_area_struct *vma)
+{
+	if (vma->vm_flags & VM_SHARED)
+		return RXE_SKIP_SHARED;
+	if (!vma_is_anonymous(vma) || vma->vm_flags & VM_SPECIAL)
+		return RXE_SKIP_FILE;
+	if (vma->vm_flags & VM_LOCKED)
+		return RXE_SKIP_LOCKED;
+
+	return RXE_OUTCOME_PENDING;
+}
+
+/*
+ * What is to become of a page, from a look at it. Nothing holds the page, so
+ * this may be wrong, and whether it can move is decided later.
+ */
+static u8 page_outcome(const struct rxe_job *job, unsigned long pfn)
+{
+	bool present = pfn & HMM_PFN_VALID;
+	struct folio *folio;
+	struct page *page;
+
+	if (!present)
+		return job->to == RXE_PLACE_DEVICE ? RXE_OUTCOME_PENDING :
+						     RXE_SKIP_ABSENT;
+	page = hmm_pfn_to_page(pfn);
+	if (is_device_private_page(page))
+		return job->to == RXE_PLACE_DEVICE ? RXE_OUTCOME_ALREADY :
+						     RXE_OUTCOME_PENDING;
+	if (job->to == RXE_PLACE_SYSTEM || job->holes)
+		return RXE_OUTCOME_ALREADY;
+	if (is_zero_pfn(page_to_pfn(page)))
+		return RXE_OUTCOME_PENDING;
+
+	folio = page_folio(page);
+	if (folio_test_ksm(folio))
+		return RXE_SKIP_KSM;
+	if (folio_maybe_dma_pinned(folio))
+		return RXE_SKIP_PINNED;
+	if (!(pfn & HMM_PFN_WRITE) && folio_maybe_mapped_shared(folio))
+		return RXE_SKIP_SHARED;
+
+	return RXE_OUTCOME_PENDING;
+}
+
+/**
+ * rxe_job_look - see what the part consists of, and what of it can move
+ * @job: the job; the outcome of all but what has moved is set
+ *
+ * Context: may sleep; mmap_lock isn't held.
+ * Return: how many pages are to move, or an error of rxe_migrate_snapshot().
+ */
+int rxe_job_look(struct rxe_job *job)
+{
+	unsigned int i, n = 0;
+	u8 outcome;
+	int err;
+
+	err = rxe_migrate_snapshot(job->mmr->mirror, job_va(job, job->first),
+				   job_va(job, job->end), job->pfns);
+	if (err)
+		return err;
+
+	for (i = job->first; i < job->end; i++) {
+		if (job->outcomes[i] == RXE_OUTCOME_MOVED)
+			continue;
+		outcome = page_outcome(job, job->pfns[i - job->first]);
+		job->outcomes[i] = outcome;
+		n += outcome == RXE_OUTCOME_PENDING;
+	}
+
+	return n;
+}
+
+/*
+ * May what setup offers go to the device? A page that can't be written may be
+ * shared by COW or KSM. Once it is unmapped nothing tells, so without a look
+ * it stays for now.
+ */
+static bool may_promote(const struct rxe_job *job, unsigned long src)
+{
+	if (!(src & MIGRATE_PFN_VALID))
+		return true;
+	if (job->holes)
+		return false;
+
+	return !job->blind || src & MIGRATE_PFN_WRITE;
+}
+
+/* Give what setup offers, and what is to move, a destination. */
+static void batch_fill(struct rxe_job *job, struct vm_area_struct *vma,
+		       unsigned int first)
+{
+	struct rxe_batch *batch = job->batch;
+	unsigned int i, n;
+
+	for (i = 0; i < batch->nr_pages; i += max(n, 1U)) {
+		n = 0;
+		if (!(batch->src[i] & MIGRATE_PFN_MIGRATE))
+			continue;
+		if (job->to == RXE_PLACE_DEVICE) {
+			if (!may_promote(job, batch->src[i]))
+				continue;
+			n = rxe_batch_to_device(batch, i);
+			job->starved |= !n;
+		} else if (batch->src[i] & MIGRATE_PFN_VALID) {
+			n = rxe_batch_to_system(batch, i, vma,
+						job_va(job, first + i));
+			job->starved |= !n;
+		}
+	}
+}
+
+static void batch_outcomes(struct rxe_job *job, unsigned int first)
+{
+	struct rxe_batch *batch = job->batch;
+	unsigned int i, n;
+
+	for (i = 0; i < batch->nr_pages; i += max(n, 1U)) {
+		n = rxe_batch_moved(batch, i);
+		if (n)
+			rxe_job_set(job, first + i, first + i + n,
+				    RXE_OUTCOME_MOVED);
+	}
+}
+
+/* Move the pages [first, end), which are in one vma. */
+static void move_run(struct rxe_job *job, struct vm_area_struct *vma,
+		     unsigned int first, unsigned int end)
+{
+	struct rxe_batch *batch = job->batch;
+	struct migrate_vma args = {
+		.vma = vma,
+		.start = job_va(job, first),
+		.end = job_va(job, end),
+		.src = batch->src,
+		.dst = batch->dst,
+		.pgmap_owner = job->mmr->mirror->rxe,
+		.flags = job->to == RXE_PLACE_DEVICE ?
+			 MIGRATE_VMA_SELECT_SYSTEM :
+			 MIGRATE_VMA_SELECT_DEVICE_PRIVATE,
+	};
+	const struct rxe_dmem_tag tag = {
+		.mirror = job->mmr->mirror->id,
+		.mr = job->mmr->user.id,
+	};
+
+	if (!(vma->vm_flags & VM_NOHUGEPAGE))
+		args.flags |= MIGRATE_VMA_SELECT_COMPOUND;
+	if (migrate_vma_setup(&args)) {
+		rxe_job_set(job, first, end, RXE_SKIP_FILE);
+		return;
+	}
+	rxe_race_reach(RXE_RACE_MIGRATE_SETUP);
+
+	batch->nr_pages = args.npages;
+	if (args.cpages) {
+		batch_fill(job, vma, first);
+		rxe_batch_copy(batch);
+		rxe_race_reach(RXE_RACE_MIGRATE_COPIED);
+		migrate_vma_pages(&args);
+		if (job->to == RXE_PLACE_DEVICE)
+			rxe_batch_arrived(batch, tag);
+		else
+			rxe_batch_left(batch, RXE_DMEM_DEMOTED);
+		batch_outcomes(job, first);
+	}
+	migrate_vma_finalize(&args);
+}
+
+/* Move what is pending of [first, end), which is in one vma. */
+static void move_vma(struct rxe_job *job, struct vm_area_struct *vma,
+		     unsigned int first, unsigned int end)
+{
+	u8 outcome = RXE_OUTCOME_PENDING;
+	unsigned int i, from;
+
+	if (job->to == RXE_PLACE_DEVICE)
+		outcome = vma_outcome(vma);
+	if (outcome != RXE_OUTCOME_PENDING) {
+		rxe_job_set(job, first, end, outcome);
+		return;
+	}
+
+	for (i = first; i < end; i++) {
+		if (job->outcomes[i] != RXE_OUTCOME_PENDING)
+			continue;
+		for (from = i; i < end; i++)
+			if (job->outcomes[i] != RXE_OUTCOME_PENDING)
+				break;
+		move_run(job, vma, from, i);
+	}
+}
+
+/* Swapped out, or on another device: have it brought to where it can move. */
+static void fault_in(struct rxe_job *job, unsigned int page)
+{
+	struct mm_struct *mm = job->mmr->mirror->mm;
+
+	fixup_user_fault(mm, job_va(job, page), 0, NULL);
+}
+
+/* How many pages may move another time. */
+static unsigned int what_is_left(struct rxe_job *job)
+{
+	unsigned int i, left = 0;
+
+	for (i = job->first; i < job->end; i++) {
+		if (job->outcomes[i] != RXE_OUTCOME_PENDING)
+			continue;
+		left++;
+		if (!job->blind &&
+		    !(job->pfns[i - job->first] & HMM_PFN_VALID))
+			fault_in(job, i);
+	}
+
+	return left;
+}
+
+/**
+ * rxe_job_move - try to move what is pending of the part, once
+ * @job: the job; sets the outcomes, and @starved
+ *
+ * Context: may sleep; mmap_lock isn't held, mm_users is.
+ * Return: how many pages may move another time.
+ */
+unsigned int rxe_job_move(struct rxe_job *job)
+{
+	struct mm_struct *mm = job->mmr->mirror->mm;
+	unsigned int i, end, left = 0;
+	struct vm_area_struct *vma;
+
+	mmap_read_lock(mm);
+	for (i = job->first; i < job->end; i = end) {
+		vma = find_vma(mm, job_va(job, i));
+		if (!vma || vma->vm_start >= job_va(job, job->end)) {
+			rxe_job_set(job, i, job->end, RXE_SKIP_ABSENT);
+			break;
+		}
+		end = page_of(job, max(job_va(job, i), vma->vm_start));
+		rxe_job_set(job, i, end, RXE_SKIP_ABSENT);
+		i = end;
+		end = page_of(job, min(job_va(job, job->end), vma->vm_end));
+		move_vma(job, vma, i, end);
+	}
+	if (!job->holes && !rxe_job_all(job, RXE_OUTCOME_MOVED))
+		left = what_is_left(job);
+	mmap_read_unlock(mm);
+
+	return left;
+}
+
+/**
+ * rxe_job_make_room - make room on the device
+ * @job: the job; sets @full
+ * @n: how many pages
+ *
+ * Context: may sleep; mmap_lock isn't held.
+ * Return: false if there is no room at all.
+ */
+bool rxe_job_make_room(struct rxe_job *job, unsigned int n)
+{
+	struct rxe_dmem_info info;
+	int err;
+
+	err = rxe_migrate_make_room(job->hmm, n, n == RXE_REGION_PAGES,
+				    job->clock);
+	job->full = err == -ENOMEM ? RXE_SKIP_NOMEM : RXE_SKIP_FULL;
+	if (!err)
+		return true;
+	rxe_dmem_get_info(job->hmm->dmem, &info);
+
+	return info.free;
+}
