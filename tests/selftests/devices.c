@@ -117,6 +117,38 @@ TEST_F(devices, invalidation)
 	}
 }
 
+/* References to the socket of port 4791, which all devices share, or -1. */
+static int socket_refs(void)
+{
+	FILE *udp = fopen("/proc/net/udp", "r");
+	unsigned int port;
+	int refs, found = -1;
+	char line[256];
+
+	if (!udp)
+		return -1;
+	while (fgets(line, sizeof(line), udp))
+		if (sscanf(line, "%*s %*x:%x %*s %*s %*s %*s %*s %*s %*s %*s %d",
+			   &port, &refs) == 2 && port == 4791)
+			found = refs;
+	fclose(udp);
+	return found;
+}
+
+/* A device that can't be had leaves nothing behind. */
+TEST_F(devices, name_taken)
+{
+	int refs = socket_refs();
+
+	ASSERT_LT(0, refs);
+	ASSERT_EQ(0, rv_run("ip link add rxe_third0 type dummy && "
+			    "ip link set rxe_third0 up"));
+	EXPECT_EQ(0, rv_run("! rdma link add " NAME " type rxe netdev "
+			    "rxe_third0 2>/dev/null"));
+	EXPECT_EQ(refs, socket_refs());
+	ASSERT_EQ(0, rv_run("ip link delete rxe_third0"));
+}
+
 /* One device's regions go, the other's stay. */
 TEST_F(devices, one_leaves)
 {
