@@ -189,12 +189,13 @@ static void finish(struct dmasim_chan *ch, struct dmasim_desc *desc)
 
 	local_bh_disable();
 	spin_lock_irq(&ch->vc.lock);
-	if (!desc->cancelled)
+	if (!desc->cancelled) {
 		finish_active(ch, failed ? DMA_TRANS_WRITE_FAILED :
 					   DMA_TRANS_NOERROR);
+		count_down_to_stall(ch->sim);
+	}
 	spin_unlock_irq(&ch->vc.lock);
 	local_bh_enable();
-	count_down_to_stall(ch->sim);
 }
 
 /**
