@@ -249,8 +249,8 @@ static void move_run(struct rxe_job *job, struct vm_area_struct *vma,
 static void move_vma(struct rxe_job *job, struct vm_area_struct *vma,
 		     unsigned int first, unsigned int end)
 {
-	u8 outcome = RXE_OUTCOME_PENDING;
-	unsigned int i, from;
+	u8 outcome = RXE_OUTCOME_PENDING, *other;
+	unsigned int i, next;
 
 	if (job->to == RXE_PLACE_DEVICE)
 		outcome = vma_outcome(vma);
@@ -259,13 +259,14 @@ static void move_vma(struct rxe_job *job, struct vm_area_struct *vma,
 		return;
 	}
 
-	for (i = first; i < end; i++) {
+	for (i = first; i < end; i = next) {
+		next = i + 1;
 		if (job->outcomes[i] != RXE_OUTCOME_PENDING)
 			continue;
-		for (from = i; i < end; i++)
-			if (job->outcomes[i] != RXE_OUTCOME_PENDING)
-				break;
-		move_run(job, vma, from, i);
+		other = memchr_inv(&job->outcomes[i], RXE_OUTCOME_PENDING,
+				   end - i);
+		next = other ? other - job->outcomes : end;
+		move_run(job, vma, i, next);
 	}
 }
 
