@@ -44,6 +44,7 @@
 #include "rxe_hmm.h"
 #include "rxe_mirror_entry.h"
 
+struct hmm_range;
 struct ib_mr;
 struct rxe_dev;
 struct rxe_mr;
@@ -258,6 +259,9 @@ void rxe_mirror_prime_lockdep(void);
 /* rxe_mirror_gc.c */
 void rxe_mirror_gc_init(struct rxe_mirror *mirror);
 void rxe_mirror_gc_fini(struct rxe_mirror *mirror);
+/* rxe_mirror_look.c */
+int rxe_mirror_look(struct hmm_range *range, bool write);
+
 void rxe_mirror_gc_later(struct rxe_mirror *mirror);
 
 /* rxe_mirror_fault.c */

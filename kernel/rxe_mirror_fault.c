@@ -200,7 +200,7 @@ static int walk(struct fault *f, unsigned int first, unsigned int end,
 		.dev_private_owner = f->mmr->mirror->rxe,
 	};
 
-	return hmm_range_fault(&range);
+	return rxe_mirror_look(&range, req & HMM_PFN_REQ_WRITE);
 }
 
 /*

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A look at the page tables for a fault: hmm_range_fault(), which doesn't know
+ * of soft-dirty bits.
+ *
+ * Soft-dirty bits tell which pages were written since somebody cleared them
+ * (/proc/<pid>/clear_refs). For that, clearing takes the right to write from
+ * what is in RAM, so that the next write faults, and the fault sets the bit. It
+ * doesn't take it from what is on a device, nor from what is being migrated. So
+ * that a page may be written doesn't say that its bit is set.
+ *
+ * Where the bits are in use, a write of the NIC therefore has the kernel fault
+ * for a write, even if the page may be written already: that sets the bit, and
+ * brings to RAM what is on a device, where it can't be set. What is only looked
+ * at beside gets no right to write. The bit stays set until it is cleared
+ * again, which calls the notifiers; a page that comes to RAM meanwhile does too.
+ * Either way the fault has lost, and is tried again.
+ */
+#include <linux/hmm.h>
+#include <linux/mm.h>
+
+#include "rxe.h"
+#include "rxe_mirror.h"
+
+/* Has somebody cleared soft-dirty bits there? Until then all pages are dirty. */
+static bool is_tracked(const struct vm_area_struct *vma)
+{
+	return IS_ENABLED(CONFIG_MEM_SOFT_DIRTY) &&
+	       !(vma->vm_flags & VM_SOFTDIRTY);
+}
+
+static int look_at_tracked(struct hmm_range *range, unsigned long start,
+			   unsigned long end, bool write)
+{
+	const unsigned long need = HMM_PFN_VALID | HMM_PFN_WRITE;
+	struct mm_struct *mm = range->notifier->mm;
+	unsigned long va, *pfn;
+	int err;
+
+	for (va = start; va < end; va += PAGE_SIZE) {
+		pfn = &range->hmm_pfns[(va - range->start) >> PAGE_SHIFT];
+		if ((*pfn & need) != need)
+			continue;
+		if (!write) {
+			*pfn &= ~HMM_PFN_WRITE;
+			continue;
+		}
+		err = fixup_user_fault(mm, va, FAULT_FLAG_WRITE | FAULT_FLAG_REMOTE,
+				       NULL);
+		if (err)
+			return err;
+	}
+
+	return 0;
+}
+
+/**
+ * rxe_mirror_look - hmm_range_fault() for a fault of the NIC
+ * @range: as hmm_range_fault() takes it
+ * @write: the NIC is about to write to all of it
+ *
+ * A page that may be written, as the answer says, has its soft-dirty bit set.
+ *
+ * Context: as hmm_range_fault(): may sleep, mmap_lock is held for reading.
+ * Return: what hmm_range_fault() or fixup_user_fault() returned.
+ */
+int rxe_mirror_look(struct hmm_range *range, bool write)
+{
+	VMA_ITERATOR(vmi, range->notifier->mm, range->start);
+	struct vm_area_struct *vma;
+	int err;
+
+	mmap_assert_locked(range->notifier->mm);
+
+	err = hmm_range_fault(range);
+	if (err)
+		return err;
+	for_each_vma_range(vmi, vma, range->end) {
+		if (!is_tracked(vma))
+			continue;
+		err = look_at_tracked(range, max(range->start, vma->vm_start),
+				      min(range->end, vma->vm_end), write);
+		if (err)
+			return err;
+	}
+
+	return 0;
+}
