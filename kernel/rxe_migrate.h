@@ -117,10 +117,12 @@ int rxe_migrate_prefer(struct rxe_mirror_mr *mmr, unsigned long start,
 		       unsigned long length, enum rxe_place place);
 enum rxe_place rxe_migrate_preferred(struct rxe_mirror *mirror, unsigned long va,
 				     unsigned long *start, unsigned long *last);
+
+/* rxe_migrate_look.c */
+int rxe_migrate_look(struct rxe_mirror *mirror, unsigned long start,
+		     unsigned long end, unsigned long *pfns);
 int rxe_migrate_query(struct rxe_mirror_mr *mmr, unsigned long start,
 		      unsigned long nr_pages, u8 *states);
-int rxe_migrate_snapshot(struct rxe_mirror *mirror, unsigned long start,
-			 unsigned long end, unsigned long *pfns);
 
 /* rxe_migrate_evict.c */
 u64 rxe_migrate_clock(struct rxe_hmm_dev *hmm, unsigned long pages);

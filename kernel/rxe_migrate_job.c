@@ -125,7 +125,7 @@ static u8 page_outcome(const struct rxe_job *job, unsigned long pfn)
  * @job: the job; the outcome of all but what has moved is set
  *
  * Context: may sleep; mmap_lock isn't held.
- * Return: how many pages are to move, or an error of rxe_migrate_snapshot().
+ * Return: how many pages are to move, or an error of rxe_migrate_look().
  */
 int rxe_job_look(struct rxe_job *job)
 {
@@ -133,8 +133,8 @@ int rxe_job_look(struct rxe_job *job)
 	u8 outcome;
 	int err;
 
-	err = rxe_migrate_snapshot(job->mmr->mirror, job_va(job, job->first),
-				   job_va(job, job->end), job->pfns);
+	err = rxe_migrate_look(job->mmr->mirror, job_va(job, job->first),
+			       job_va(job, job->end), job->pfns);
 	if (err)
 		return err;
 

@@ -335,8 +335,8 @@ TEST_F(device_memory, promote_protected)
 		drop(&e->mem_b, 10 * RV_PAGE, 5 * RV_PAGE);
 		ASSERT_EQ(0, mprotect(e->mem_b.base, LEN, prots[i]));
 		ASSERT_EQ(0, rv_hmm_migrate(e->mr_b, 0, LEN, RV_DEVICE, &resp));
+		ASSERT_EQ(PAGES, resp.moved + resp.already);
 		ASSERT_EQ(PAGES, rv_hmm_total(&resp));
-		rv_log("protection %d: moved %llu", prots[i], resp.moved);
 		ASSERT_RV(IBV_WC_REM_ACCESS_ERR,
 			  rv_write(&e->pair.a, &sge, 1,
 				   rv_ends_remote(e, 11 * RV_PAGE)));
@@ -347,6 +347,50 @@ TEST_F(device_memory, promote_protected)
 				      PROT_READ | PROT_WRITE));
 		ASSERT_RV_OK(nic_some(e, 0, 20 * RV_PAGE));
 		ASSERT_RV_OK(rv_ends_check(e));
+	}
+}
+
+/* What may not even be read is known, and moves, all the same. */
+TEST_F(device_memory, unreadable)
+{
+	static const size_t parts[][2] = {
+		{ 0, LEN }, { 500 * RV_PAGE, 100 * RV_PAGE }, { RV_HUGE, RV_HUGE },
+	};
+	struct rv_ends *e = &self->e;
+	struct ibv_sge sge = rv_ends_sge_a(e, 0, 500);
+	struct rxe_hmm_migrate_resp resp;
+	size_t off, len;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		off = parts[i][0];
+		len = parts[i][1];
+		ASSERT_RV_OK(nic_some(e, 0, LEN));
+		ASSERT_EQ(PAGES, rv_promote(e->mr_b, 0, LEN));
+		ASSERT_EQ(0, mprotect(e->mem_b.base + off, len, PROT_NONE));
+		EXPECT_EQ(PAGES, rv_on_device(e->mr_b, 0, LEN));
+		EXPECT_EQ(7, rv_on_device(e->mr_b, off + 9 * RV_PAGE,
+					  7 * RV_PAGE));
+		ASSERT_EQ(0, rv_hmm_migrate(e->mr_b, 0, LEN, RV_DEVICE, &resp));
+		EXPECT_EQ(PAGES, resp.already);
+		EXPECT_EQ(7, rv_demote(e->mr_b, off + 9 * RV_PAGE,
+				       7 * RV_PAGE));
+		EXPECT_EQ(PAGES - 7, rv_on_device(e->mr_b, 0, LEN));
+		EXPECT_EQ(PAGES - 7, rv_demote(e->mr_b, 0, LEN));
+		EXPECT_EQ(0, rv_on_device(e->mr_b, 0, LEN));
+		ASSERT_EQ(0, rv_hmm_migrate(e->mr_b, 0, LEN, RV_SYSTEM, &resp));
+		EXPECT_EQ(PAGES, resp.already);
+		EXPECT_EQ(PAGES, rv_promote(e->mr_b, 0, LEN));
+		ASSERT_RV(IBV_WC_REM_ACCESS_ERR,
+			  rv_read(&e->pair.a, &sge, 1,
+				  rv_ends_remote(e, off + 5)));
+		ASSERT_EQ(0, rv_pair_again(&e->pair));
+		EXPECT_EQ(PAGES, rv_on_device(e->mr_b, 0, LEN));
+		ASSERT_EQ(0, mprotect(e->mem_b.base + off, len,
+				      PROT_READ | PROT_WRITE));
+		ASSERT_RV_OK(nic_some(e, 0, LEN));
+		ASSERT_RV_OK(rv_ends_check(e));
+		ASSERT_LE(0, rv_demote(e->mr_b, 0, LEN));
 	}
 }
 

@@ -237,6 +237,10 @@ TEST_F(device_skip, copy_on_write)
 	rv_rand_fill(rv_buf_shadow(&e->mem_b, 0), 10 * RV_PAGE);
 	memcpy(e->mem_b.base, rv_buf_shadow(&e->mem_b, 0), 10 * RV_PAGE);
 	ASSERT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_SHARED, PAGES - 10));
+	/* also where it may not be read */
+	ASSERT_EQ(0, mprotect(e->mem_b.base, LEN, PROT_NONE));
+	ASSERT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_SHARED, PAGES - 10));
+	ASSERT_EQ(0, mprotect(e->mem_b.base, LEN, PROT_READ | PROT_WRITE));
 	ASSERT_RV_OK(works(e));
 	close(fds[1]);
 	ASSERT_EQ(0, rv_reap(pid));
@@ -305,6 +309,9 @@ TEST_F_TIMEOUT(device_skip, ksm, 120)
 	ASSERT_EQ(0, rv_put(KSM "run", "1"));
 	EXPECT_TRUE(rv_wait_for(merged(e, len) == 16));
 	EXPECT_EQ(0, rv_put(KSM "run", "0"));
+	EXPECT_EQ(0, mprotect(e->mem_b.base, LEN, PROT_NONE));
+	EXPECT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_KSM, 16));
+	EXPECT_EQ(0, mprotect(e->mem_b.base, LEN, PROT_READ | PROT_WRITE));
 	EXPECT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_KSM, 16));
 	EXPECT_RV(0, works(e));
 	EXPECT_EQ(0, rv_put(KSM "run", "2"));
