@@ -2,8 +2,8 @@
 /*
  * Counters of a device that this series adds: a part of enum rxe_counters.
  *
- * rxe_counter_names.h names them, docs/odp.md, docs/device-memory.md and
- * docs/copy-engine.md say what each one counts.
+ * rxe_counter_names.h names them, docs/odp.md, docs/device-memory.md,
+ * docs/copy-engine.md and docs/tiering.md say what each one counts.
  */
 RXE_CNT_PAGE_FAULTS,
 RXE_CNT_PAGE_FAULTS_HANDLED,
@@ -34,3 +34,8 @@ RXE_CNT_SKIPPED_FULL,
 RXE_CNT_SKIPPED_NOMEM,
 RXE_CNT_SKIPPED_ABSENT,
 RXE_CNT_SKIPPED_BUSY,
+RXE_CNT_ACCESSES,
+RXE_CNT_DEVICE_ACCESSES,
+RXE_CNT_TIER_LOOKS,
+RXE_CNT_TIER_PROMOTED,
+RXE_CNT_TIER_DEMOTED,

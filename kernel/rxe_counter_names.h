@@ -29,3 +29,8 @@
 [RXE_CNT_SKIPPED_NOMEM].name = "promote_skipped_nomem",
 [RXE_CNT_SKIPPED_ABSENT].name = "promote_skipped_absent",
 [RXE_CNT_SKIPPED_BUSY].name = "promote_skipped_busy",
+[RXE_CNT_ACCESSES].name = "accesses",
+[RXE_CNT_DEVICE_ACCESSES].name = "device_accesses",
+[RXE_CNT_TIER_LOOKS].name = "tier_looks",
+[RXE_CNT_TIER_PROMOTED].name = "tier_promoted",
+[RXE_CNT_TIER_DEMOTED].name = "tier_demoted",

@@ -19,6 +19,7 @@
 #include "rxe_mirror.h"
 #include "rxe_race.h"
 #include "rxe_sysfs.h"
+#include "rxe_tier.h"
 #include "rxe_uapi.h"
 #include "rxe_hmm_version.h"
 
@@ -92,9 +93,13 @@ int rxe_hmm_dev_init(struct rxe_dev *rxe)
 		err = PTR_ERR(hmm->ce);
 		goto err_hmm;
 	}
+	err = -ENOMEM;
 	hmm->dmem = rxe_dmem_create(rxe);
 	if (!hmm->dmem)
 		goto err_ce;
+	hmm->tier = rxe_tier_create(hmm);
+	if (!hmm->tier)
+		goto err_dmem;
 	rxe->hmm = hmm;
 	if (IS_ENABLED(CONFIG_INFINIBAND_USER_ACCESS))
 		rxe->ib_dev.driver_def = rxe_uapi_defs;
@@ -102,6 +107,8 @@ int rxe_hmm_dev_init(struct rxe_dev *rxe)
 
 	return 0;
 
+err_dmem:
+	rxe_dmem_destroy(hmm->dmem);
 err_ce:
 	rxe_ce_destroy(hmm->ce);
 err_hmm:
@@ -125,6 +132,7 @@ void rxe_hmm_dev_fini(struct rxe_dev *rxe)
 
 	if (!hmm)
 		return;
+	rxe_tier_destroy(hmm->tier);
 	rxe_migrate_evacuate_all(hmm);
 	rxe_dmem_destroy(hmm->dmem);
 	rxe_ce_destroy(hmm->ce);

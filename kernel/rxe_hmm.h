@@ -10,12 +10,14 @@
 struct rxe_ce;
 struct rxe_dev;
 struct rxe_dmem;
+struct rxe_tier;
 
 /**
  * struct rxe_hmm_dev - what this series adds to a device
  * @rxe: the device
  * @dmem: its device-private memory; never NULL, may be of size 0
  * @ce: copies between that memory and RAM
+ * @tier: what moves to that memory by itself
  * @resize_lock: one at a time changes the memory's size
  *
  * Made before the device is registered, gone after its last object. The
@@ -25,6 +27,7 @@ struct rxe_hmm_dev {
 	struct rxe_dev	*rxe;
 	struct rxe_dmem	*dmem;
 	struct rxe_ce	*ce;
+	struct rxe_tier	*tier;
 	struct mutex	resize_lock;	/* changes of the size */
 };
 

@@ -48,6 +48,18 @@ static bool try_blind(struct rxe_job *job)
 	       !rxe_dmem_populate(job->hmm->dmem, n, n == RXE_REGION_PAGES);
 }
 
+/* Pages of the region of @va were moved: the next fault takes them all. */
+static void refill_later(struct rxe_mirror *mirror, unsigned long va)
+{
+	struct rxe_region *region;
+
+	rcu_read_lock();
+	region = rxe_mirror_region(mirror, va);
+	if (region)
+		WRITE_ONCE(region->refill, true);
+	rcu_read_unlock();
+}
+
 /* Move the part of a range that is in one region. */
 static int move_region(struct rxe_job *job)
 {
@@ -73,7 +85,7 @@ static int move_region(struct rxe_job *job)
 	replace_outcomes(job, RXE_OUTCOME_PENDING,
 			 job->starved ? job->full : RXE_SKIP_BUSY);
 	if (job->to == RXE_PLACE_DEVICE)
-		rxe_mirror_refill(job->mmr->mirror, job->base);
+		refill_later(job->mirror, job->base);
 
 	return min(n, 0);
 }
@@ -128,9 +140,10 @@ static int move_range(struct rxe_job *job, unsigned long start, unsigned long en
 
 /**
  * rxe_migrate_range - move a range to the device, or back
- * @mmr: an MR of the device
- * @start: first address, of a page, within the MR
- * @length: bytes, whole pages, not beyond the end of the MR's last page
+ * @mirror: of the process whose memory it is; the caller keeps it
+ * @user: id of the MR that pages on the device are accounted to
+ * @start: first address, of a page
+ * @length: bytes, whole pages
  * @to: %RXE_PLACE_DEVICE or %RXE_PLACE_SYSTEM
  * @before: to make room, don't evict what was used after this
  *	(rxe_migrate_clock())
@@ -145,12 +158,12 @@ static int move_range(struct rxe_job *job, unsigned long start, unsigned long en
  * * -ENOMEM: no memory for the work
  * * -ESRCH: the process is gone
  */
-int rxe_migrate_range(struct rxe_mirror_mr *mmr, unsigned long start,
+int rxe_migrate_range(struct rxe_mirror *mirror, u32 user, unsigned long start,
 		      unsigned long length, enum rxe_place to, u64 before,
 		      struct rxe_migrate_counts *counts)
 {
-	struct rxe_hmm_dev *hmm = mmr->mirror->rxe->hmm;
-	struct mm_struct *mm = mmr->mirror->mm;
+	struct rxe_hmm_dev *hmm = mirror->rxe->hmm;
+	struct mm_struct *mm = mirror->mm;
 	struct rxe_dmem_info info;
 	struct rxe_job *job;
 	ktime_t since;
@@ -161,14 +174,14 @@ int rxe_migrate_range(struct rxe_mirror_mr *mmr, unsigned long start,
 	if (to == RXE_PLACE_DEVICE && !info.size)
 		return -EOPNOTSUPP;
 
-	job = rxe_job_create(mmr, to, before);
+	job = rxe_job_create(mirror, user, to, before);
 	if (!job)
 		return -ENOMEM;
 	err = -ESRCH;
 	if (mmget_not_zero(mm)) {
 		since = ktime_get();
 		err = move_range(job, start, start + length, counts);
-		trace_rxe_migrate_range(mmr->mirror, start, length, to,
+		trace_rxe_migrate_range(mirror, start, length, to,
 					counts->moved,
 					ktime_us_delta(ktime_get(), since));
 		mmput(mm);
@@ -179,10 +192,10 @@ int rxe_migrate_range(struct rxe_mirror_mr *mmr, unsigned long start,
 }
 
 /* The part of @va's region to populate: all of it if all of it may be. */
-static void plan_first_touch(struct rxe_job *job, unsigned long va,
-			     unsigned long start, unsigned long last)
+static void plan_first_touch(struct rxe_job *job, struct rxe_mirror_mr *mmr,
+			     unsigned long va, unsigned long start,
+			     unsigned long last)
 {
-	struct rxe_mirror_mr *mmr = job->mmr;
 	unsigned long mr_last = mmr->umem.address + mmr->umem.length - 1;
 	unsigned long from = round_down(va, RXE_REGION_SIZE);
 
@@ -227,13 +240,13 @@ static void touch_block(struct rxe_mirror_mr *mmr, unsigned long va)
 	if (rxe_migrate_preferred(mmr->mirror, va, &start, &last) !=
 	    RXE_PLACE_DEVICE)
 		return;
-	job = rxe_job_create(mmr, RXE_PLACE_DEVICE,
+	job = rxe_job_create(mmr->mirror, mmr->user.id, RXE_PLACE_DEVICE,
 			     rxe_dmem_clock(mmr->mirror->rxe->hmm->dmem));
 	if (!job)
 		return;
 
 	job->holes = true;
-	plan_first_touch(job, va, start, last);
+	plan_first_touch(job, mmr, va, start, last);
 	rxe_job_set(job, job->first, job->end, RXE_OUTCOME_PENDING);
 	if (rxe_job_look(job) > 0 && narrow_to_hole(job, rxe_region_page(va)) &&
 	    rxe_job_make_room(job, job->end - job->first)) {

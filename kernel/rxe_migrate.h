@@ -33,6 +33,7 @@ enum rxe_place {
 	RXE_PLACE_DEVICE,
 	RXE_PLACE_STAY,		/* wanted: wherever it is */
 	RXE_PLACE_NONE,		/* wanted: no matter */
+	RXE_PLACE_MOVED,	/* no matter, but the policy leaves it alone */
 };
 
 /* Why a page didn't move. */
@@ -106,7 +107,7 @@ void rxe_batch_arrived(struct rxe_batch *batch, struct rxe_dmem_tag tag);
 unsigned int rxe_batch_left(struct rxe_batch *batch, enum rxe_dmem_move how);
 
 /* rxe_migrate.c */
-int rxe_migrate_range(struct rxe_mirror_mr *mmr, unsigned long start,
+int rxe_migrate_range(struct rxe_mirror *mirror, u32 user, unsigned long start,
 		      unsigned long length, enum rxe_place to, u64 before,
 		      struct rxe_migrate_counts *counts);
 void rxe_migrate_first_touch(struct rxe_mirror_mr *mmr, unsigned long va,
@@ -117,6 +118,11 @@ int rxe_migrate_prefer(struct rxe_mirror_mr *mmr, unsigned long start,
 		       unsigned long length, enum rxe_place place);
 enum rxe_place rxe_migrate_preferred(struct rxe_mirror *mirror, unsigned long va,
 				     unsigned long *start, unsigned long *last);
+void rxe_migrate_mark_moved(struct rxe_mirror_mr *mmr, unsigned long start,
+			    unsigned long length);
+enum rxe_place rxe_migrate_preferred_all(struct rxe_mirror *mirror,
+					 unsigned long start,
+					 unsigned long end);
 
 /* rxe_migrate_look.c */
 int rxe_migrate_look(struct rxe_mirror *mirror, unsigned long start,

@@ -17,6 +17,7 @@
 #include "rxe.h"
 #include "rxe_dmem.h"
 #include "rxe_migrate.h"
+#include "rxe_mirror.h"
 #include "rxe_race.h"
 #include "rxe_trace.h"
 
@@ -170,6 +171,7 @@ vm_fault_t rxe_migrate_to_ram(struct vm_fault *vmf)
 	vm_fault_t ret;
 
 	rxe_counter_inc(rxe, RXE_CNT_CPU_FAULTS);
+	rxe_mirror_count_cpu_fault(rxe, vmf->vma->vm_mm, vmf->address);
 	batch = rxe_batch_create(hmm);
 	if (!batch)
 		return bring_one(vmf, hmm);

@@ -20,17 +20,18 @@
 
 /**
  * rxe_job_create - memory for moving parts of a range
- * @mmr: the MR
+ * @mirror: of the process whose memory it is
+ * @user: id of the MR that pages on the device are accounted to
  * @to: %RXE_PLACE_DEVICE or %RXE_PLACE_SYSTEM
  * @before: to make room, don't evict what was used after this
  *
  * Context: may sleep.
  * Return: the job, without a part, or NULL.
  */
-struct rxe_job *rxe_job_create(struct rxe_mirror_mr *mmr, enum rxe_place to,
-			       u64 before)
+struct rxe_job *rxe_job_create(struct rxe_mirror *mirror, u32 user,
+			       enum rxe_place to, u64 before)
 {
-	struct rxe_hmm_dev *hmm = mmr->mirror->rxe->hmm;
+	struct rxe_hmm_dev *hmm = mirror->rxe->hmm;
 	struct rxe_job *job;
 
 	job = kvmalloc_obj(*job, GFP_KERNEL | __GFP_NOWARN);
@@ -41,7 +42,8 @@ struct rxe_job *rxe_job_create(struct rxe_mirror_mr *mmr, enum rxe_place to,
 		kvfree(job);
 		return NULL;
 	}
-	job->mmr = mmr;
+	job->mirror = mirror;
+	job->user = user;
 	job->hmm = hmm;
 	job->to = to;
 	job->holes = false;
@@ -133,7 +135,7 @@ int rxe_job_look(struct rxe_job *job)
 	u8 outcome;
 	int err;
 
-	err = rxe_migrate_look(job->mmr->mirror, job_va(job, job->first),
+	err = rxe_migrate_look(job->mirror, job_va(job, job->first),
 			       job_va(job, job->end), job->pfns);
 	if (err)
 		return err;
@@ -212,14 +214,14 @@ static void move_run(struct rxe_job *job, struct vm_area_struct *vma,
 		.end = job_va(job, end),
 		.src = batch->src,
 		.dst = batch->dst,
-		.pgmap_owner = job->mmr->mirror->rxe,
+		.pgmap_owner = job->mirror->rxe,
 		.flags = job->to == RXE_PLACE_DEVICE ?
 			 MIGRATE_VMA_SELECT_SYSTEM :
 			 MIGRATE_VMA_SELECT_DEVICE_PRIVATE,
 	};
 	const struct rxe_dmem_tag tag = {
-		.mirror = job->mmr->mirror->id,
-		.mr = job->mmr->user.id,
+		.mirror = job->mirror->id,
+		.mr = job->user,
 	};
 
 	if (!(vma->vm_flags & VM_NOHUGEPAGE))
@@ -273,7 +275,7 @@ static void move_vma(struct rxe_job *job, struct vm_area_struct *vma,
 /* Swapped out, or on another device: have it brought to where it can move. */
 static void fault_in(struct rxe_job *job, unsigned int page)
 {
-	struct mm_struct *mm = job->mmr->mirror->mm;
+	struct mm_struct *mm = job->mirror->mm;
 
 	fixup_user_fault(mm, job_va(job, page), 0, NULL);
 }
@@ -304,7 +306,7 @@ static unsigned int what_is_left(struct rxe_job *job)
  */
 unsigned int rxe_job_move(struct rxe_job *job)
 {
-	struct mm_struct *mm = job->mmr->mirror->mm;
+	struct mm_struct *mm = job->mirror->mm;
 	unsigned int i, end, left = 0;
 	struct vm_area_struct *vma;
 

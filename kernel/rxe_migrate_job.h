@@ -19,7 +19,8 @@ enum rxe_outcome {
 
 /**
  * struct rxe_job - a part of a range on its way
- * @mmr: the MR
+ * @mirror: of the process whose memory it is
+ * @user: id of the MR that pages on the device are accounted to
  * @hmm: its device
  * @batch: for the transactions
  * @to: where to
@@ -37,9 +38,10 @@ enum rxe_outcome {
  * Belongs to one thread.
  */
 struct rxe_job {
-	struct rxe_mirror_mr	*mmr;
+	struct rxe_mirror	*mirror;
 	struct rxe_hmm_dev	*hmm;
 	struct rxe_batch	*batch;
+	u32			user;
 	enum rxe_place		to;
 	bool			holes;
 	bool			blind;
@@ -66,8 +68,8 @@ static inline bool rxe_job_all(const struct rxe_job *job, u8 outcome)
 			   job->end - job->first);
 }
 
-struct rxe_job *rxe_job_create(struct rxe_mirror_mr *mmr, enum rxe_place to,
-			       u64 before);
+struct rxe_job *rxe_job_create(struct rxe_mirror *mirror, u32 user,
+			       enum rxe_place to, u64 before);
 void rxe_job_destroy(struct rxe_job *job);
 int rxe_job_look(struct rxe_job *job);
 bool rxe_job_make_room(struct rxe_job *job, unsigned int n);

@@ -3,9 +3,10 @@
  * Mirrors, windows and regions: their lives, and invalidation.
  *
  * A mirror is found by (device, mm) in a table of all mirrors and counted by
- * the MRs that use it. Its windows and regions are made by the first fault
- * that needs them; rxe_mirror_gc.c frees them, and says who may walk from the
- * mirror to a region and how.
+ * the MRs that use it. The policy keeps one for a moment without being an MR.
+ * Its windows and regions are made by the first fault that needs them;
+ * rxe_mirror_gc.c frees them, and says who may walk from the mirror to a region
+ * and how.
  *
  * Invalidation is the other side of the fault in rxe_mirror_fault.c:
  *
@@ -29,6 +30,7 @@
  */
 #include <linux/hashtable.h>
 #include <linux/sched/mm.h>
+#include <linux/wait_bit.h>
 
 #include "rxe.h"
 #include "rxe_audit.h"
@@ -252,77 +254,6 @@ struct rxe_region *rxe_mirror_make_region(struct rxe_window *window,
 	return region;
 }
 
-/* Pages that [start, last], in one window, lost to invalidations. */
-static u64 count_in_window(struct rxe_mirror *mirror, unsigned long start,
-			   unsigned long last)
-{
-	unsigned long index = start >> RXE_WINDOW_SHIFT, va;
-	struct rxe_window *window = xa_load(&mirror->windows, index);
-	struct rxe_region *region;
-	u64 n = 0;
-
-	if (last - start == RXE_WINDOW_SIZE - 1)
-		return window ? READ_ONCE(window->nr_invalidated) :
-				rxe_mirror_recall(&mirror->lost_windows, index);
-
-	start = round_down(start, RXE_REGION_SIZE);
-	for (va = start; va <= last && va >= start; va += RXE_REGION_SIZE) {
-		n += rxe_mirror_recall(&mirror->lost, va >> RXE_REGION_SHIFT);
-		region = rxe_mirror_region(mirror, va);
-		if (region)
-			n += READ_ONCE(region->nr_invalidated);
-	}
-
-	return n;
-}
-
-/* The index of the next window that there is or was, from @i on. */
-static bool next_window(struct rxe_mirror *mirror, unsigned long *i,
-			unsigned long last)
-{
-	unsigned long live = *i, lost = *i;
-	bool has_live, has_lost;
-
-	has_live = xa_find(&mirror->windows, &live, last, XA_PRESENT);
-	has_lost = xa_find(&mirror->lost_windows, &lost, last, XA_PRESENT);
-	if (!has_live && !has_lost)
-		return false;
-	*i = min(has_live ? live : ULONG_MAX, has_lost ? lost : ULONG_MAX);
-
-	return true;
-}
-
-/**
- * rxe_mirror_count_invalidated - pages that a range has lost to invalidations
- * @mirror: the mirror
- * @start: first address
- * @last: last address
- *
- * Counts since the mirror was made, and by whole regions, so that neither the
- * invalidation nor the registration of an MR pays for each MR's statistics.
- *
- * Context: may sleep.
- * Return: the number of pages.
- */
-u64 rxe_mirror_count_invalidated(struct rxe_mirror *mirror,
-				 unsigned long start, unsigned long last)
-{
-	unsigned long i = start >> RXE_WINDOW_SHIFT;
-	unsigned long end = last >> RXE_WINDOW_SHIFT;
-	unsigned long first;
-	u64 n = 0;
-
-	down_read(&mirror->gc_sem);
-	for (; i <= end && next_window(mirror, &i, end); i++) {
-		first = i << RXE_WINDOW_SHIFT;
-		n += count_in_window(mirror, max(start, first),
-				     min(last, first + RXE_WINDOW_SIZE - 1));
-	}
-	up_read(&mirror->gc_sem);
-
-	return n;
-}
-
 static unsigned long mirror_key(struct rxe_dev *rxe, struct mm_struct *mm)
 {
 	return (unsigned long)rxe ^ (unsigned long)mm;
@@ -358,7 +289,9 @@ static struct rxe_mirror *mirror_create(struct rxe_dev *rxe,
 	mmgrab(mm);
 	mirror->mm = mm;
 	mirror->rxe = rxe;
+	mirror->tier = rxe->hmm->tier;
 	refcount_set(&mirror->ref, 1);
+	atomic_set(&mirror->kept, 0);
 	xa_init(&mirror->windows);
 	mt_init(&mirror->prefer);
 	mutex_init(&mirror->windows_lock);
@@ -370,12 +303,13 @@ static struct rxe_mirror *mirror_create(struct rxe_dev *rxe,
 
 static void mirror_destroy(struct rxe_mirror *mirror)
 {
+	wait_var_event(&mirror->kept, !atomic_read(&mirror->kept));
 	rxe_migrate_evacuate_mirror(mirror->rxe->hmm, mirror->id);
 	rxe_mirror_gc_fini(mirror);
 	mtree_destroy(&mirror->prefer);
 	mutex_destroy(&mirror->windows_lock);
 	mmdrop(mirror->mm);
-	kfree(mirror);
+	kfree_rcu(mirror, rcu);
 	rxe_audit_freed(RXE_AUDIT_MIRRORS);
 }
 
@@ -399,7 +333,7 @@ struct rxe_mirror *rxe_mirror_get(struct rxe_dev *rxe, struct mm_struct *mm)
 	} else {
 		mirror = mirror_create(rxe, mm);
 		if (mirror)
-			hash_add(mirrors, &mirror->node, mirror_key(rxe, mm));
+			hash_add_rcu(mirrors, &mirror->node, mirror_key(rxe, mm));
 	}
 	mutex_unlock(&mirrors_lock);
 
@@ -422,10 +356,102 @@ void rxe_mirror_put(struct rxe_mirror *mirror)
 	if (!refcount_dec_and_mutex_lock(&mirror->ref, &mirrors_lock))
 		return;
 	rxe_race_reach(RXE_RACE_UNMAKING);
-	hash_del(&mirror->node);
+	hash_del_rcu(&mirror->node);
 	mutex_unlock(&mirrors_lock);
 
 	mirror_destroy(mirror);
+}
+
+static struct rxe_mirror *keep(struct rxe_mirror *mirror)
+{
+	lockdep_assert_held(&mirrors_lock);
+
+	if (mirror)
+		atomic_inc(&mirror->kept);
+
+	return mirror;
+}
+
+/**
+ * rxe_mirror_keep_next - go through a device's mirrors
+ * @rxe: the device
+ * @after: id of the one before, at first 0
+ *
+ * The last MR waits for rxe_mirror_unkeep() when it goes, so be quick.
+ *
+ * Context: may sleep.
+ * Return: the mirror with the next id, which is kept, or NULL.
+ */
+struct rxe_mirror *rxe_mirror_keep_next(struct rxe_dev *rxe, u32 after)
+{
+	struct rxe_mirror *mirror, *next = NULL;
+	int bucket;
+
+	mutex_lock(&mirrors_lock);
+	hash_for_each(mirrors, bucket, mirror, node)
+		if (mirror->rxe == rxe && mirror->id > after &&
+		    (!next || mirror->id < next->id))
+			next = mirror;
+	keep(next);
+	mutex_unlock(&mirrors_lock);
+
+	return next;
+}
+
+/**
+ * rxe_mirror_keep - keep a mirror from going away
+ * @rxe: the device
+ * @id: the mirror's id
+ *
+ * Context: may sleep.
+ * Return: the mirror, or NULL if it is gone.
+ */
+struct rxe_mirror *rxe_mirror_keep(struct rxe_dev *rxe, u32 id)
+{
+	struct rxe_mirror *mirror = rxe_mirror_keep_next(rxe, id - 1);
+
+	if (!mirror || mirror->id == id)
+		return mirror;
+	rxe_mirror_unkeep(mirror);
+
+	return NULL;
+}
+
+/**
+ * rxe_mirror_unkeep - undo rxe_mirror_keep() or rxe_mirror_keep_next()
+ * @mirror: the mirror
+ *
+ * Context: any.
+ */
+void rxe_mirror_unkeep(struct rxe_mirror *mirror)
+{
+	if (atomic_dec_and_test(&mirror->kept))
+		wake_up_var(&mirror->kept);
+}
+
+/**
+ * rxe_mirror_count_cpu_fault - the CPU wants back what is on the device
+ * @rxe: the device
+ * @mm: whose address space
+ * @va: the address
+ *
+ * Context: any; doesn't sleep.
+ */
+void rxe_mirror_count_cpu_fault(struct rxe_dev *rxe, struct mm_struct *mm,
+				unsigned long va)
+{
+	struct rxe_mirror *mirror;
+	struct rxe_region *region;
+
+	rcu_read_lock();
+	hash_for_each_possible_rcu(mirrors, mirror, node, mirror_key(rxe, mm)) {
+		if (mirror->rxe != rxe || mirror->mm != mm)
+			continue;
+		region = rxe_mirror_region(mirror, va);
+		if (region)
+			atomic_inc(&region->heat.cpu_faults);
+	}
+	rcu_read_unlock();
 }
 
 /* Mark what the region has of the device's memory used. */

@@ -27,7 +27,6 @@
 #ifndef RXE_MIRROR_H
 #define RXE_MIRROR_H
 
-#include <linux/bits.h>
 #include <linux/maple_tree.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -41,12 +40,13 @@
 #include <rdma/ib_umem.h>
 
 #include "rxe_dmem.h"
+#include "rxe_heat.h"
 #include "rxe_hmm.h"
 #include "rxe_mirror_entry.h"
+#include "rxe_tier.h"
 
 struct hmm_range;
 struct ib_mr;
-struct rxe_dev;
 struct rxe_mr;
 struct rxe_mw;
 struct rxe_pkt_info;
@@ -70,12 +70,19 @@ struct sk_buff;
  * @ra_pages: how far the last fault of that stream reached
  * @refill: much was moved here: let the next fault take all that is present
  * @accessed: the NIC was here since rxe_mirror_touch_accessed() looked
+ * @heat: how much the NIC uses it
+ * @first: the part that MRs have faulted in is, in pages, from this
+ * @end: up to this
+ * @user: id of the MR that faulted last
+ * @on_device: pages of it on the device, as far as the policy knows
+ * @tier: what else the policy remembers of it
  * @nr_invalidated: pages that invalidations have taken away
  * @rcu: frees it after the data path left
  *
  * All but @lock is written under @lock held for write, except that readers
  * set %RXE_ENTRY_DIRTY with an atomic operation, and @accessed. @ra_next,
  * @ra_pages, @refill and @accessed are hints: they are also read without the lock.
+ * @heat has rules of its own; @on_device and @tier are the policy's (rxe_tier.c).
  */
 struct rxe_region {
 	rwlock_t		lock;
@@ -86,6 +93,12 @@ struct rxe_region {
 	unsigned short		ra_pages;
 	bool			accessed;
 	bool			refill;
+	struct rxe_heat		heat;
+	unsigned short		first;
+	unsigned short		end;
+	u32			user;
+	unsigned int		on_device;
+	struct rxe_tier_state	tier;
 	u64			nr_invalidated;
 	struct rcu_head		rcu;
 };
@@ -126,6 +139,9 @@ struct rxe_window {
  * @lost_windows: the same of windows, by address >> RXE_WINDOW_SHIFT
  * @prefer: where pages are wanted, by page number (rxe_migrate_prefer.c)
  * @id: marks its pages in the device's memory
+ * @tier: the device's policy
+ * @kept: how many keep it from going away for now (rxe_mirror_keep_next())
+ * @rcu: frees it after who counts CPU faults left
  */
 struct rxe_mirror {
 	struct rxe_dev		*rxe;
@@ -140,6 +156,9 @@ struct rxe_mirror {
 	struct xarray		lost_windows;
 	struct maple_tree	prefer;
 	u32			id;
+	struct rxe_tier		*tier;
+	atomic_t		kept;
+	struct rcu_head		rcu;
 };
 
 /**
@@ -224,26 +243,6 @@ static inline struct rxe_region *rxe_mirror_region(struct rxe_mirror *mirror,
 	return smp_load_acquire(&window->regions[rxe_region_index(va)]);
 }
 
-/* Pages of the region of @va were moved: the next fault takes them all. */
-static inline void rxe_mirror_refill(struct rxe_mirror *mirror, unsigned long va)
-{
-	struct rxe_region *region;
-
-	rcu_read_lock();
-	region = rxe_mirror_region(mirror, va);
-	if (region)
-		WRITE_ONCE(region->refill, true);
-	rcu_read_unlock();
-}
-
-/* The invalidated pages of a region or window that was given back. */
-static inline u64 rxe_mirror_recall(struct xarray *lost, unsigned long i)
-{
-	void *count = xa_load(lost, i);
-
-	return count ? xa_to_value(count) : 0;
-}
-
 /* rxe_mirror.c */
 struct rxe_mirror *rxe_mirror_get(struct rxe_dev *rxe, struct mm_struct *mm);
 void rxe_mirror_put(struct rxe_mirror *mirror);
@@ -251,8 +250,11 @@ struct rxe_window *rxe_mirror_make_window(struct rxe_mirror *mirror,
 					  unsigned long va);
 struct rxe_region *rxe_mirror_make_region(struct rxe_window *window,
 					  unsigned long va);
-u64 rxe_mirror_count_invalidated(struct rxe_mirror *mirror,
-				 unsigned long start, unsigned long last);
+struct rxe_mirror *rxe_mirror_keep_next(struct rxe_dev *rxe, u32 after);
+struct rxe_mirror *rxe_mirror_keep(struct rxe_dev *rxe, u32 id);
+void rxe_mirror_unkeep(struct rxe_mirror *mirror);
+void rxe_mirror_count_cpu_fault(struct rxe_dev *rxe, struct mm_struct *mm,
+				unsigned long va);
 void rxe_mirror_touch_accessed(struct rxe_dev *rxe);
 void rxe_mirror_prime_lockdep(void);
 
@@ -263,6 +265,7 @@ void rxe_mirror_gc_fini(struct rxe_mirror *mirror);
 int rxe_mirror_look(struct hmm_range *range, bool write);
 
 void rxe_mirror_gc_later(struct rxe_mirror *mirror);
+u64 rxe_mirror_recall(struct xarray *lost, unsigned long i);
 
 /* rxe_mirror_fault.c */
 void rxe_fault_budget_init(struct rxe_fault_budget *budget);
@@ -287,6 +290,8 @@ int rxe_mirror_advise_init(void);
 void rxe_mirror_advise_exit(void);
 
 /* rxe_stats.c */
+u64 rxe_mirror_count_invalidated(struct rxe_mirror *mirror,
+				 unsigned long start, unsigned long last);
 int rxe_stats_fill_mr(struct sk_buff *msg, struct ib_mr *ibmr);
 
 #endif /* RXE_MIRROR_H */

@@ -395,6 +395,7 @@ static unsigned int install(struct fault *f)
 	lockdep_assert_held(&f->window->lock);
 
 	write_lock(&f->region->lock);
+	rxe_tier_claim(f->region, f->base, f->mmr);
 	if (is_huge(*pfn_of(f, f->first)))
 		n = install_huge(f);
 	else
@@ -541,7 +542,6 @@ static int fault_mapped(struct rxe_mirror_mr *mmr, unsigned long va,
 		return -ENOMEM;
 
 	ret = fault_loop(&f, budget);
-
 	if (f.table)
 		rxe_audit_freed(RXE_AUDIT_TABLES);
 	kfree(f.table);

@@ -46,6 +46,21 @@ static void window_free_rcu(struct rcu_head *head)
 	rxe_audit_freed(RXE_AUDIT_WINDOWS);
 }
 
+/**
+ * rxe_mirror_recall - the invalidated pages of what was given back
+ * @lost: mirror->lost or mirror->lost_windows
+ * @i: index of the region or window
+ *
+ * Context: any.
+ * Return: the number of pages.
+ */
+u64 rxe_mirror_recall(struct xarray *lost, unsigned long i)
+{
+	void *count = xa_load(lost, i);
+
+	return count ? xa_to_value(count) : 0;
+}
+
 static int remember(struct xarray *lost, unsigned long i, u64 n)
 {
 	return xa_err(xa_store(lost, i, xa_mk_value(n), GFP_KERNEL));

@@ -24,6 +24,7 @@
 #include "rxe_loc.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
+#include "rxe_tier.h"
 
 /* How often to try for two regions at once before pinning their pages. */
 #define ENTER_BOTH_TRIES	16
@@ -122,6 +123,10 @@ region_try_enter(struct rxe_mirror *mirror, unsigned long va,
 	if (likely(region_allows_range(region, va, length, write))) {
 		if (!READ_ONCE(region->accessed))
 			WRITE_ONCE(region->accessed, true);
+		rxe_heat_count(&region->heat, write,
+			       rxe_region_entry(region, rxe_region_page(va)) &
+			       RXE_ENTRY_DEVICE);
+		rxe_tier_note(mirror->tier);
 	} else {
 		read_unlock(&region->lock);
 		region = NULL;

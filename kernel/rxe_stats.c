@@ -16,6 +16,77 @@
 #include "rxe_loc.h"
 #include "rxe_mirror.h"
 
+/* Pages that [start, last], in one window, lost to invalidations. */
+static u64 count_in_window(struct rxe_mirror *mirror, unsigned long start,
+			   unsigned long last)
+{
+	unsigned long index = start >> RXE_WINDOW_SHIFT, va;
+	struct rxe_window *window = xa_load(&mirror->windows, index);
+	struct rxe_region *region;
+	u64 n = 0;
+
+	if (last - start == RXE_WINDOW_SIZE - 1)
+		return window ? READ_ONCE(window->nr_invalidated) :
+				rxe_mirror_recall(&mirror->lost_windows, index);
+
+	start = round_down(start, RXE_REGION_SIZE);
+	for (va = start; va <= last && va >= start; va += RXE_REGION_SIZE) {
+		n += rxe_mirror_recall(&mirror->lost, va >> RXE_REGION_SHIFT);
+		region = rxe_mirror_region(mirror, va);
+		if (region)
+			n += READ_ONCE(region->nr_invalidated);
+	}
+
+	return n;
+}
+
+/* The index of the next window that there is or was, from @i on. */
+static bool next_window(struct rxe_mirror *mirror, unsigned long *i,
+			unsigned long last)
+{
+	unsigned long live = *i, lost = *i;
+	bool has_live, has_lost;
+
+	has_live = xa_find(&mirror->windows, &live, last, XA_PRESENT);
+	has_lost = xa_find(&mirror->lost_windows, &lost, last, XA_PRESENT);
+	if (!has_live && !has_lost)
+		return false;
+	*i = min(has_live ? live : ULONG_MAX, has_lost ? lost : ULONG_MAX);
+
+	return true;
+}
+
+/**
+ * rxe_mirror_count_invalidated - pages that a range has lost to invalidations
+ * @mirror: the mirror
+ * @start: first address
+ * @last: last address
+ *
+ * Counts since the mirror was made, and by whole regions, so that neither the
+ * invalidation nor the registration of an MR pays for each MR's statistics.
+ *
+ * Context: may sleep.
+ * Return: the number of pages.
+ */
+u64 rxe_mirror_count_invalidated(struct rxe_mirror *mirror,
+				 unsigned long start, unsigned long last)
+{
+	unsigned long i = start >> RXE_WINDOW_SHIFT;
+	unsigned long end = last >> RXE_WINDOW_SHIFT;
+	unsigned long first;
+	u64 n = 0;
+
+	down_read(&mirror->gc_sem);
+	for (; i <= end && next_window(mirror, &i, end); i++) {
+		first = i << RXE_WINDOW_SHIFT;
+		n += count_in_window(mirror, max(start, first),
+				     min(last, first + RXE_WINDOW_SIZE - 1));
+	}
+	up_read(&mirror->gc_sem);
+
+	return n;
+}
+
 static u64 nr_invalidated(const struct rxe_mirror_mr *mmr)
 {
 	unsigned long start = mmr->umem.address;

@@ -6,6 +6,7 @@
  *	memory_used	bytes in use
  *	memory_free	bytes not in use
  *	memory_peak	most bytes that were ever in use
+ *	tier_*		the policy (rxe_tier_knobs.c)
  *
  * Sizes are read with a suffix (64M), and are a multiple of 2 MiB, at most as
  * much as the machine has RAM: that is what stands in for it. The core makes
@@ -20,6 +21,8 @@
 #include "rxe_dmem.h"
 #include "rxe_migrate.h"
 #include "rxe_sysfs.h"
+#include "rxe_tier.h"
+#include "rxe_tier_knobs.h"
 
 /* struct ib_device has the core's files in [0] and rxe's own in [1]. */
 #define SYSFS_GROUP	2
@@ -93,6 +96,8 @@ static ssize_t memory_size_store(struct device *dev,
 	err = parse_size(buf, &pages);
 	if (!err)
 		err = rxe_migrate_set_memory(dev_to_hmm(dev), pages);
+	if (!err)
+		rxe_tier_refresh(dev_to_hmm(dev)->tier);
 
 	return err ? err : count;
 }
@@ -127,6 +132,14 @@ static struct attribute *sysfs_attrs[] = {
 	&dev_attr_memory_used.attr,
 	&dev_attr_memory_free.attr,
 	&dev_attr_memory_peak.attr,
+	&rxe_tier_mode_attr.attr,
+	&rxe_tier_knobs[0].attr.attr,
+	&rxe_tier_knobs[1].attr.attr,
+	&rxe_tier_knobs[2].attr.attr,
+	&rxe_tier_knobs[3].attr.attr,
+	&rxe_tier_knobs[4].attr.attr,
+	&rxe_tier_knobs[5].attr.attr,
+	&rxe_tier_knobs[6].attr.attr,
 	NULL
 };
 

@@ -272,8 +272,10 @@ static int migrate_piece(struct rxe_mirror_mr *mmr, unsigned long start,
 	unsigned int i;
 	int err;
 
-	err = rxe_migrate_range(mmr, start, length, migrate->to,
-				migrate->before, &counts);
+	/* first, or the policy may undo it at once */
+	rxe_migrate_mark_moved(mmr, start, length);
+	err = rxe_migrate_range(mmr->mirror, mmr->user.id, start, length,
+				migrate->to, migrate->before, &counts);
 	if (err)
 		return err;
 

@@ -5,6 +5,20 @@
 
 #include "rv.h"
 
+/*
+ * Tests move pages themselves and say where they must be: the device's policy,
+ * and that of devices that tests make, is to keep out of it.
+ */
+static void keep_policy_out(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/hmm/tier_mode",
+		 rv_dev_name());
+	rv_put(path, "manual");
+	rv_put("/sys/module/rdma_rxe/parameters/tier_mode", "manual");
+}
+
 void rv_init(int argc, char **argv)
 {
 	struct rv_dev d;
@@ -24,4 +38,5 @@ void rv_init(int argc, char **argv)
 		exit(4);
 	}
 	rv_dev_close(&d);
+	keep_policy_out();
 }

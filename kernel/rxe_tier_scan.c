@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A look at all regions of a device: their heat is brought up to date, and what
+ * the policy decides by is gathered.
+ *
+ * Regions are found under RCU and may go while they are looked at; a region that
+ * goes takes its heat along. What is on the device is counted from the entries.
+ * Where there is no entry, because nothing was accessed since it was dropped,
+ * what was true before is taken to be true.
+ *
+ * Reclaim judges by the accessed bits of the CPU's page tables, which the NIC
+ * doesn't set. So pages of RAM in regions that it uses are marked accessed here.
+ */
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/swap.h>
+
+#include "rxe.h"
+#include "rxe_mirror.h"
+#include "rxe_tier.h"
+
+/**
+ * rxe_tier_claim - an MR maps a part of a region
+ * @region: the region
+ * @base: its first address
+ * @mmr: the MR
+ *
+ * What moves is the part that MRs have mapped, and what is between them.
+ *
+ * Context: region->lock is held for write.
+ */
+void rxe_tier_claim(struct rxe_region *region, unsigned long base,
+		    const struct rxe_mirror_mr *mmr)
+{
+	unsigned long start = mmr->umem.address;
+	unsigned long last = start + mmr->umem.length - 1;
+	unsigned int first = start > base ? rxe_region_page(start) : 0;
+	unsigned int end = RXE_REGION_PAGES;
+
+	lockdep_assert_held_write(&region->lock);
+
+	if (last < base + RXE_REGION_SIZE - 1)
+		end = rxe_region_page(last) + 1;
+	if (region->end) {
+		first = min_t(unsigned int, first, region->first);
+		end = max_t(unsigned int, end, region->end);
+	}
+	WRITE_ONCE(region->first, first);
+	WRITE_ONCE(region->end, end);
+	WRITE_ONCE(region->user, mmr->user.id);
+}
+
+/* The pages of the region that are on the device, or may be. */
+static unsigned int count_on_device(struct rxe_region *region)
+{
+	unsigned int i, known = 0, n = 0;
+	unsigned long entry;
+
+	for (i = region->first; i < region->end; i++) {
+		entry = rxe_region_entry(region, i);
+		known += !!(entry & RXE_ENTRY_VALID);
+		n += !!(entry & RXE_ENTRY_DEVICE);
+	}
+
+	return n + min_t(unsigned int, region->on_device,
+			 region->end - region->first - known);
+}
+
+/*
+ * An entry keeps its page from being freed: that has to invalidate it first,
+ * which takes the lock that is held here.
+ */
+static void mark_accessed(struct rxe_region *region)
+{
+	struct folio *folio, *last = NULL;
+	unsigned long entry;
+	unsigned int i;
+
+	for (i = region->first; i < region->end; i++) {
+		entry = rxe_region_entry(region, i);
+		if (!(entry & RXE_ENTRY_VALID) || entry & RXE_ENTRY_DEVICE)
+			continue;
+		folio = page_folio(rxe_entry_page(entry));
+		if (folio != last)
+			folio_mark_accessed(folio);
+		last = folio;
+	}
+}
+
+static void look_at_entries(struct rxe_region *region, bool mark)
+{
+	read_lock(&region->lock);
+	region->on_device = count_on_device(region);
+	if (mark)
+		mark_accessed(region);
+	read_unlock(&region->lock);
+}
+
+static void add_view(struct rxe_tier_look *look, struct rxe_mirror *mirror,
+		     struct rxe_region *region, unsigned long base, u64 heat)
+{
+	unsigned long start, end;
+	struct rxe_tier_view *view;
+
+	/* there is room the next time */
+	if (look->nr_views++ >= look->max_views)
+		return;
+	view = &look->views[look->nr_views - 1];
+	view->heat = heat;
+	view->noise = rxe_heat_noise(&region->heat, look->knobs.period,
+				     look->knobs.half_life);
+	view->base = base;
+	view->mirror = mirror->id;
+	view->first = READ_ONCE(region->first);
+	view->end = READ_ONCE(region->end);
+	view->on_device = min_t(unsigned int, region->on_device,
+				view->end - view->first);
+	view->state = region->tier;
+	start = base + ((unsigned long)view->first << PAGE_SHIFT);
+	end = base + ((unsigned long)view->end << PAGE_SHIFT);
+	view->prefer = rxe_migrate_preferred_all(mirror, start, end);
+}
+
+static void look_at_region(struct rxe_tier_look *look, struct rxe_mirror *mirror,
+			   struct rxe_region *region, unsigned long base)
+{
+	const struct rxe_tier_knobs *knobs = &look->knobs;
+	struct rxe_heat_found found;
+	u64 heat;
+
+	found = rxe_heat_fold(&region->heat, look->now, knobs->half_life);
+	look->accesses += found.accesses;
+	look->on_device += found.on_device;
+	if (found.accesses)
+		look_at_entries(region, look->mark);
+	rxe_tier_observe(&region->tier, atomic_read(&region->heat.cpu_faults),
+			 region->on_device, look->now, knobs);
+
+	heat = rxe_heat_sum(&region->heat, look->now, knobs->half_life);
+	if ((heat || region->on_device) && READ_ONCE(region->end))
+		add_view(look, mirror, region, base, heat);
+}
+
+static void look_at_window(struct rxe_tier_look *look, struct rxe_mirror *mirror,
+			   struct rxe_window *window)
+{
+	struct rxe_region *region;
+	unsigned long i;
+
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "windows may go");
+
+	for (i = 0; i < RXE_WINDOW_REGIONS; i++) {
+		/* pairs with the store in rxe_mirror_make_region() */
+		region = smp_load_acquire(&window->regions[i]);
+		if (region)
+			look_at_region(look, mirror, region,
+				       window->start + (i << RXE_REGION_SHIFT));
+	}
+}
+
+static void look_at_mirror(struct rxe_tier_look *look, struct rxe_mirror *mirror)
+{
+	struct rxe_window *window;
+	unsigned long i;
+
+	rcu_read_lock();
+	xa_for_each(&mirror->windows, i, window) {
+		look_at_window(look, mirror, window);
+		rcu_read_unlock();
+		cond_resched();
+		rcu_read_lock();
+	}
+	rcu_read_unlock();
+}
+
+/**
+ * rxe_tier_scan - look at all regions of a device
+ * @tier: the device's policy
+ * @look: what to look for, and where to put it
+ *
+ * Context: may sleep; tier->lock is held.
+ */
+void rxe_tier_scan(struct rxe_tier *tier, struct rxe_tier_look *look)
+{
+	struct rxe_dev *rxe = tier->hmm->rxe;
+	struct rxe_mirror *mirror;
+	u32 id = 0;
+
+	lockdep_assert_held(&tier->lock);
+
+	while ((mirror = rxe_mirror_keep_next(rxe, id))) {
+		id = mirror->id;
+		look_at_mirror(look, mirror);
+		rxe_mirror_unkeep(mirror);
+	}
+}
