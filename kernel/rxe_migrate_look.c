@@ -83,9 +83,10 @@ static int look_at_all_unreadable(struct look *look)
 {
 	struct mm_struct *mm = look->mirror->mm;
 	struct vm_area_struct *vma;
+	struct vma_iterator vmi;
 	int err = 0;
-	VMA_ITERATOR(vmi, mm, look->start);
 
+	vma_iter_init(&vmi, mm, look->start);
 	mmap_read_lock(mm);
 	for_each_vma_range(vmi, vma, look->end) {
 		if (vma->vm_flags & VM_READ || !vma_is_anonymous(vma))
