@@ -39,6 +39,11 @@ fuzz:
 	@RXE_FUZZ_SECONDS=$(or $(SECONDS),300) $(if $(SEED),RXE_SEED=$(SEED)) \
 		tests/vm/test --debug 'fuzz_*'
 
+#:   make fuzz-user    what rxectl parses, by libFuzzer (clang), on this machine
+fuzz-user:
+	@$(MAKE) --no-print-directory -C userspace O=$(CURDIR)/build/user fuzz \
+		SECONDS=$(or $(SECONDS),300) SEED=$(or $(SEED),1)
+
 #:   make check        static checks of the sources; C='shellcheck spdx' selects
 check:
 	@tests/check/run $(C)
@@ -96,4 +101,4 @@ export LINE DEBIAN_MIRROR
 # bash has a variable of that name
 unexport SECONDS
 
-.PHONY: help run test test-debug test-kcsan coverage fuzz check shell modules install user install-user update pin clean distclean
+.PHONY: help run test test-debug test-kcsan coverage fuzz fuzz-user check shell modules install user install-user update pin clean distclean
