@@ -187,7 +187,17 @@ err_put:
 	return err;
 }
 
-/* Take the caller's range; what it says of places is for the method. */
+/* Is it a range, and its place one of the method's? The MR is not known yet. */
+static int check_range(const struct rxe_hmm_range *range, unsigned int num_places)
+{
+	if (range->comp_mask || range->flags)
+		return -EOPNOTSUPP;
+	if (range->reserved || range->place >= num_places || !range->length)
+		return -EINVAL;
+
+	return 0;
+}
+
 static int read_range(struct call *call, struct uverbs_attr_bundle *attrs,
 		      unsigned int num_places)
 {
@@ -198,12 +208,8 @@ static int read_range(struct call *call, struct uverbs_attr_bundle *attrs,
 	err = uverbs_copy_from_or_zero(range, attrs, RXE_HMM_ATTR_MR_RANGE);
 	if (err)
 		return err;
-	if (range->comp_mask || range->flags)
-		return -EOPNOTSUPP;
-	if (range->reserved || range->place >= num_places || !range->length)
-		return -EINVAL;
 
-	return 0;
+	return check_range(range, num_places);
 }
 
 typedef int (*piece_fn)(struct rxe_mirror_mr *mmr, unsigned long start,
@@ -496,3 +502,7 @@ const struct uapi_definition rxe_uapi_defs[] = {
 	UAPI_DEF_CHAIN_OBJ_TREE(UVERBS_OBJECT_MR, &mr_methods),
 	{},
 };
+
+#if IS_ENABLED(CONFIG_RXE_HMM_KUNIT)
+#include "rxe_uapi_test.c"
+#endif
