@@ -19,6 +19,7 @@ static const char * const names[RXE_AUDIT_KINDS] = {
 	[RXE_AUDIT_CHUNKS]	= "chunks",
 	[RXE_AUDIT_BACKINGS]	= "backings",
 	[RXE_AUDIT_CHANNELS]	= "channels",
+	[RXE_AUDIT_SLOW]	= "slow_faults",
 };
 
 /**

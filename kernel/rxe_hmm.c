@@ -18,6 +18,7 @@
 #include "rxe_migrate.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
+#include "rxe_slow.h"
 #include "rxe_sysfs.h"
 #include "rxe_tier.h"
 #include "rxe_uapi.h"
@@ -66,6 +67,7 @@ void rxe_hmm_exit(void)
 {
 	debugfs_remove(debug_dir);
 	rxe_mirror_advise_exit();
+	rxe_slow_exit();
 	/* for what rxe_mirror_gc.c frees after a grace period */
 	rcu_barrier();
 	rxe_audit_end();

@@ -37,6 +37,7 @@
 #include "rxe_migrate.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
+#include "rxe_slow.h"
 #include "rxe_trace.h"
 
 #define MIRRORS_BITS	8
@@ -294,6 +295,7 @@ static struct rxe_mirror *mirror_create(struct rxe_dev *rxe,
 	atomic_set(&mirror->kept, 0);
 	xa_init(&mirror->windows);
 	mt_init(&mirror->prefer);
+	INIT_LIST_HEAD(&mirror->slow);
 	mutex_init(&mirror->windows_lock);
 	rxe_mirror_gc_init(mirror);
 	rxe_audit_made(RXE_AUDIT_MIRRORS);
@@ -303,6 +305,7 @@ static struct rxe_mirror *mirror_create(struct rxe_dev *rxe,
 
 static void mirror_destroy(struct rxe_mirror *mirror)
 {
+	rxe_slow_stop(mirror);
 	wait_var_event(&mirror->kept, !atomic_read(&mirror->kept));
 	rxe_migrate_evacuate_mirror(mirror->rxe->hmm, mirror->id);
 	rxe_mirror_gc_fini(mirror);

@@ -40,6 +40,7 @@
 #include <rdma/ib_umem.h>
 
 #include "rxe_dmem.h"
+#include "rxe_fault_budget.h"
 #include "rxe_heat.h"
 #include "rxe_hmm.h"
 #include "rxe_mirror_entry.h"
@@ -138,6 +139,8 @@ struct rxe_window {
  * @lost: invalidated pages of regions given back, by address >> RXE_REGION_SHIFT
  * @lost_windows: the same of windows, by address >> RXE_WINDOW_SHIFT
  * @prefer: where pages are wanted, by page number (rxe_migrate_prefer.c)
+ * @slow: its slow faults (rxe_slow.c)
+ * @nr_slow: how many these are
  * @id: marks its pages in the device's memory
  * @tier: the device's policy
  * @kept: how many keep it from going away for now (rxe_mirror_keep_next())
@@ -155,6 +158,8 @@ struct rxe_mirror {
 	struct xarray		lost;
 	struct xarray		lost_windows;
 	struct maple_tree	prefer;
+	struct list_head	slow;
+	unsigned int		nr_slow;
 	u32			id;
 	struct rxe_tier		*tier;
 	atomic_t		kept;
@@ -195,12 +200,6 @@ enum rxe_fault_flags {
 	RXE_FAULT_WRITE		= BIT(0),	/* for writing */
 	RXE_FAULT_SNAPSHOT	= BIT(1),	/* take what is present, fault nothing */
 	RXE_FAULT_PREFETCH	= BIT(2),	/* asked for by ibv_advise_mr() */
-};
-
-/* One deadline for all the retries of one access. */
-struct rxe_fault_budget {
-	unsigned long		deadline;	/* jiffies */
-	unsigned int		tries;
 };
 
 static inline unsigned long rxe_region_index(unsigned long va)
@@ -261,15 +260,14 @@ void rxe_mirror_prime_lockdep(void);
 /* rxe_mirror_gc.c */
 void rxe_mirror_gc_init(struct rxe_mirror *mirror);
 void rxe_mirror_gc_fini(struct rxe_mirror *mirror);
-/* rxe_mirror_look.c */
-int rxe_mirror_look(struct hmm_range *range, bool write);
-
 void rxe_mirror_gc_later(struct rxe_mirror *mirror);
 u64 rxe_mirror_recall(struct xarray *lost, unsigned long i);
 
+/* rxe_mirror_look.c */
+int rxe_mirror_look(struct hmm_range *range, unsigned long start,
+		    unsigned long end);
+
 /* rxe_mirror_fault.c */
-void rxe_fault_budget_init(struct rxe_fault_budget *budget);
-bool rxe_fault_budget_spent(struct rxe_fault_budget *budget);
 int rxe_mirror_fault(struct rxe_mirror_mr *mmr, unsigned long va,
 		     unsigned long length, unsigned int flags,
 		     struct rxe_fault_budget *budget);
@@ -292,6 +290,8 @@ void rxe_mirror_advise_exit(void);
 /* rxe_stats.c */
 u64 rxe_mirror_count_invalidated(struct rxe_mirror *mirror,
 				 unsigned long start, unsigned long last);
+void rxe_stats_count_fault(struct rxe_mirror_mr *mmr, unsigned int flags,
+			   unsigned int pages);
 int rxe_stats_fill_mr(struct sk_buff *msg, struct ib_mr *ibmr);
 
 #endif /* RXE_MIRROR_H */

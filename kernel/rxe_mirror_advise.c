@@ -20,6 +20,9 @@
 #include "rxe_loc.h"
 #include "rxe_mirror.h"
 
+/* How often to look whether slow memory has come. */
+#define SLOW_PAUSE_MS	10
+
 static struct workqueue_struct *advise_wq;
 
 struct advise_range {
@@ -50,6 +53,11 @@ static int fill_range(const struct advise_range *range, unsigned int flags)
 		n = min(length, rxe_region_end(va) - va);
 		rxe_fault_budget_init(&budget);
 		err = rxe_mirror_fault(mmr, va, n, flags, &budget);
+		if (err == -EAGAIN) {
+			schedule_timeout_killable(msecs_to_jiffies(SLOW_PAUSE_MS));
+			n = 0;
+			continue;
+		}
 		/* it is advice: what keeps changing is left to the access */
 		if (err && err != -EBUSY)
 			return err;

@@ -12,9 +12,14 @@
  *   sequential, and pages ahead are faulted in as well: twice as many each
  *   time, never beyond the MR.
  *
- * The loop is hmm_range_fault() under the collision-retry protocol of mmu
- * interval notifiers. It is our own, not ib_umem_odp's, because that one leaves
- * hmm_range.dev_private_owner unset, which pulls device-private pages to RAM.
+ * A try is a look at the page tables by hmm_range_fault(), and a fault for each
+ * page that is missing, which the next try finds there. A fault that would wait
+ * for its memory is left to a thread of its own (rxe_slow.c), so that a queue
+ * pair never waits long here.
+ *
+ * The loop runs under the collision-retry protocol of mmu interval notifiers. It
+ * is our own, not ib_umem_odp's, because that one leaves dev_private_owner of
+ * hmm_range unset, which pulls device-private pages to RAM.
  *
  * A fault that loses to an invalidation tries again. One budget covers all the
  * tries of one access, and -EBUSY says that it is used up; the caller then
@@ -30,10 +35,8 @@
 #include "rxe_migrate.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
+#include "rxe_slow.h"
 #include "rxe_trace.h"
-
-#define FAULT_BUDGET_MS		20
-#define FAULT_BUDGET_TRIES	16
 
 /* A present neighbour is taken along within an aligned block of this size. */
 #define AROUND_PAGES		16U
@@ -46,6 +49,8 @@
  * @first, @last: the required pages
  * @end: first page after those to fault in (read-ahead included)
  * @around_first, @around_last: the pages to look at, required ones included
+ * @ahead_done: those ahead were faulted in, as far as they could be
+ * @slow: the required page that takes long
  * @pfns: one for each of these
  */
 struct fault {
@@ -59,39 +64,11 @@ struct fault {
 	unsigned int		end;
 	unsigned int		around_first;
 	unsigned int		around_last;
+	bool			ahead_done;
+	unsigned int		slow;
 	unsigned long		*table;
 	unsigned long		*pfns;
 };
-
-static void restart_clock(struct rxe_fault_budget *budget)
-{
-	budget->deadline = jiffies + msecs_to_jiffies(FAULT_BUDGET_MS);
-}
-
-/**
- * rxe_fault_budget_init - start the clock of an access
- * @budget: the budget, shared by all the faults of the access
- *
- * Context: any.
- */
-void rxe_fault_budget_init(struct rxe_fault_budget *budget)
-{
-	restart_clock(budget);
-	budget->tries = 0;
-}
-
-/**
- * rxe_fault_budget_spent - take one try from the budget
- * @budget: the budget
- *
- * Context: any.
- * Return: whether there was none left.
- */
-bool rxe_fault_budget_spent(struct rxe_fault_budget *budget)
-{
-	return budget->tries++ >= FAULT_BUDGET_TRIES ||
-	       time_after(jiffies, budget->deadline);
-}
 
 /* Pages to read ahead of a miss at @f->first; 0 if it isn't sequential. */
 static unsigned int ahead_pages(struct fault *f)
@@ -186,122 +163,128 @@ static bool is_huge(unsigned long pfn)
 	return !is_device_private_page(page) || rxe_dmem_is_block(page);
 }
 
-/* Walk the CPU page tables for [first, end), faulting if @req says so. */
-static int walk(struct fault *f, unsigned int first, unsigned int end,
-		unsigned long req, unsigned long seq)
+static unsigned long addr_of(struct fault *f, unsigned int page)
 {
+	return f->base + ((unsigned long)page << PAGE_SHIFT);
+}
+
+/* What the CPU page tables say of all the pages to look at. */
+static int snapshot(struct fault *f, unsigned long seq)
+{
+	unsigned int pages = f->around_last - f->around_first + 1;
 	struct hmm_range range = {
 		.notifier = &f->window->notifier,
 		.notifier_seq = seq,
-		.start = f->base + ((unsigned long)first << PAGE_SHIFT),
-		.end = f->base + ((unsigned long)end << PAGE_SHIFT),
-		.hmm_pfns = pfn_of(f, first),
-		.default_flags = req,
+		.start = addr_of(f, f->around_first),
+		.end = addr_of(f, f->around_last + 1),
+		.hmm_pfns = f->pfns,
 		.dev_private_owner = f->mmr->mirror->rxe,
 	};
-
-	return rxe_mirror_look(&range, req & HMM_PFN_REQ_WRITE);
-}
-
-/*
- * hmm_range_fault() reports a page of ours as it is, also if it may not be
- * written and that was asked for: it is shared after fork(), or was protected
- * for a while. As for the CPU, such a page comes to RAM first.
- */
-static int break_device_cow(struct fault *f)
-{
-	struct mm_struct *mm = f->mmr->mirror->mm;
-	unsigned int i;
-	int err;
-
-	for (i = f->first; i <= f->last; i++) {
-		if (*pfn_of(f, i) & HMM_PFN_WRITE)
-			continue;
-		err = fixup_user_fault(mm, f->base + ((unsigned long)i << PAGE_SHIFT),
-				       FAULT_FLAG_WRITE | FAULT_FLAG_REMOTE,
-				       NULL);
-		return err ? err : -EBUSY;
-	}
-
-	return 0;
-}
-
-static bool is_hugetlb(struct fault *f)
-{
-	unsigned long va = f->base + ((unsigned long)f->first << PAGE_SHIFT);
-	struct vm_area_struct *vma = vma_lookup(f->mmr->mirror->mm, va);
-
-	return vma && is_vm_hugetlb_page(vma);
-}
-
-/*
- * hugetlbfs: hmm_range_fault() would fault while it holds the lock that the
- * fault takes. So look first, and fault what is missing without it; the next
- * try sees it.
- */
-static int walk_hugetlb(struct fault *f, unsigned long seq)
-{
-	unsigned long need = HMM_PFN_VALID, va;
-	unsigned int flags = FAULT_FLAG_REMOTE;
-	unsigned int i;
-	int err;
-
-	if (f->flags & RXE_FAULT_WRITE) {
-		need |= HMM_PFN_WRITE;
-		flags |= FAULT_FLAG_WRITE;
-	}
-	f->end = f->last + 1;
-	err = walk(f, f->around_first, f->around_last + 1, 0, seq);
-	if (err)
-		return err;
-
-	for (i = f->first; i <= f->last; i++) {
-		if ((*pfn_of(f, i) & need) == need)
-			continue;
-		va = f->base + ((unsigned long)i << PAGE_SHIFT);
-		err = fixup_user_fault(f->mmr->mirror->mm, va, flags, NULL);
-		return err ? err : -EAGAIN;
-	}
-
-	return 0;
-}
-
-/*
- * Fault the required pages and those ahead, then look at the neighbours: two
- * walks, because hmm_range_fault() faults whatever follows a page that it has
- * to fault, up to the end of the range.
- */
-static int walk_all(struct fault *f, unsigned long seq)
-{
-	unsigned int pages = f->around_last - f->around_first + 1;
-	struct mm_struct *mm = f->mmr->mirror->mm;
-	unsigned long req = HMM_PFN_REQ_FAULT;
-	int err = 0;
+	unsigned long start = addr_of(f, f->first), end = start;
 
 	if (f->flags & RXE_FAULT_WRITE)
-		req |= HMM_PFN_REQ_WRITE;
-
+		end = addr_of(f, f->end);
 	memset(f->pfns, 0, pages * sizeof(*f->pfns));
 
-	mmap_read_lock(mm);
-	if (!(f->flags & RXE_FAULT_SNAPSHOT)) {
-		if (is_hugetlb(f)) {
-			err = walk_hugetlb(f, seq);
-			goto out;
+	return rxe_mirror_look(&range, start, end);
+}
+
+static bool is_missing(struct fault *f, unsigned int page)
+{
+	unsigned long need = HMM_PFN_VALID;
+
+	if (f->flags & RXE_FAULT_WRITE)
+		need |= HMM_PFN_WRITE;
+
+	return (*pfn_of(f, page) & need) != need;
+}
+
+/* Would hmm_range_fault() fault there? */
+static bool may_fault(struct vm_area_struct *vma, bool write)
+{
+	if (!vma || vma->vm_flags & (VM_IO | VM_PFNMAP) ||
+	    !(vma->vm_flags & VM_READ))
+		return false;
+
+	return !write || vma->vm_flags & VM_WRITE;
+}
+
+/*
+ * Fault @page in, as the process would, but don't wait for what takes long: a
+ * page that is being read, or that userfaultfd has to ask for. @next is the
+ * first page that one fault of this mapping doesn't bring.
+ */
+static int fault_page(struct fault *f, unsigned int page, unsigned int *next)
+{
+	unsigned int flags = FAULT_FLAG_REMOTE | FAULT_FLAG_ALLOW_RETRY |
+			     FAULT_FLAG_RETRY_NOWAIT;
+	unsigned long va = addr_of(f, page), size;
+	struct vm_area_struct *vma;
+	vm_fault_t ret;
+
+	vma = vma_lookup(f->mmr->mirror->mm, va);
+	if (!may_fault(vma, f->flags & RXE_FAULT_WRITE))
+		return -EFAULT;
+	/* what is ahead may be as much as a huge page each */
+	if (page > f->last && is_vm_hugetlb_page(vma))
+		return -ERANGE;
+	if (f->flags & RXE_FAULT_WRITE)
+		flags |= FAULT_FLAG_WRITE;
+
+	ret = handle_mm_fault(vma, va, flags, NULL);
+	if (ret & VM_FAULT_ERROR)
+		return ret & VM_FAULT_OOM ? -ENOMEM : -EFAULT;
+	if (ret & VM_FAULT_RETRY)
+		return -EINPROGRESS;
+
+	size = vma_kernel_pagesize(vma);
+	*next = (round_down(va, size) + size - f->base) >> PAGE_SHIFT;
+
+	return 0;
+}
+
+/* What is ahead is tried once, and if it can't be had, that is no error. */
+static int fault_missing(struct fault *f)
+{
+	unsigned int end = f->ahead_done ? f->last + 1 : f->end;
+	unsigned int i, next;
+	bool faulted = false;
+	int err;
+
+	f->ahead_done = true;
+	for (i = f->first; i < end; i = next) {
+		next = i + 1;
+		if (!is_missing(f, i))
+			continue;
+		err = fault_page(f, i, &next);
+		if (err && i > f->last) {
+			f->end = i;
+			break;
 		}
-		err = walk(f, f->first, f->end, req, seq);
-		if (!err && f->flags & RXE_FAULT_WRITE)
-			err = break_device_cow(f);
-		if (err || covers_region(*pfn_of(f, f->first)))
-			goto out;
+		if (err) {
+			f->slow = i;
+			return err;
+		}
+		faulted = true;
 	}
-	if (f->around_first < f->first)
-		err = walk(f, f->around_first, f->first, 0, seq);
-	if (!err && f->flags & RXE_FAULT_SNAPSHOT)
-		err = walk(f, f->first, f->around_last + 1, 0, seq);
-	else if (!err && f->end <= f->around_last)
-		err = walk(f, f->end, f->around_last + 1, 0, seq);
-out:
+
+	return faulted ? -EAGAIN : 0;
+}
+
+/*
+ * Look, and fault in what is missing. hmm_range_fault() could do both, but not
+ * without waiting, not on hugetlbfs, whose lock it holds meanwhile, and not for
+ * a page of ours on the device that may be read but not written.
+ */
+static int walk(struct fault *f, unsigned long seq)
+{
+	struct mm_struct *mm = f->mmr->mirror->mm;
+	int err;
+
+	mmap_read_lock(mm);
+	err = snapshot(f, seq);
+	if (!err && !(f->flags & RXE_FAULT_SNAPSHOT))
+		err = fault_missing(f);
 	mmap_read_unlock(mm);
 
 	return err;
@@ -415,7 +398,7 @@ static int try_fault(struct fault *f)
 
 	seq = mmu_interval_read_begin(&f->window->notifier);
 	rxe_race_reach(RXE_RACE_FAULT_BEGUN);
-	ret = walk_all(f, seq);
+	ret = walk(f, seq);
 	if (ret)
 		return ret;
 	rxe_race_reach(RXE_RACE_FAULT_WALKED);
@@ -449,38 +432,19 @@ static int fault_loop(struct fault *f, struct rxe_fault_budget *budget)
 	for (;;) {
 		ret = try_fault(f);
 		if (ret == -EAGAIN) {
-			/* it is there now, and that it took time is no loss */
-			restart_clock(budget);
-			if (budget->tries++ >= FAULT_BUDGET_TRIES)
+			/* it was faulted in, and that it took time is no loss */
+			rxe_fault_budget_restart(budget);
+			if (budget->tries++ >= RXE_FAULT_BUDGET_TRIES)
 				return -EBUSY;
 		} else if (ret == -EBUSY) {
 			rxe_counter_inc(rxe, RXE_CNT_PAGE_FAULT_RETRIES);
 			if (rxe_fault_budget_spent(budget))
 				return ret;
 			cond_resched();
-		} else if (ret < 0 && f->end > f->last + 1) {
-			/* a hole ahead is no error of this access */
-			f->end = f->last + 1;
 		} else {
 			return ret;
 		}
 	}
-}
-
-static void count_fault(struct rxe_mirror_mr *mmr, unsigned int flags, int pages)
-{
-	atomic64_t *device = mmr->mirror->rxe->stats_counters;
-
-	if (flags & RXE_FAULT_PREFETCH) {
-		atomic64_add(pages, &mmr->nr_prefetched);
-		atomic64_add(pages, &device[RXE_CNT_PAGE_PREFETCH]);
-		return;
-	}
-
-	atomic64_inc(&mmr->nr_faults_handled);
-	atomic64_add(pages, &mmr->nr_faults);
-	atomic64_inc(&device[RXE_CNT_PAGE_FAULTS_HANDLED]);
-	atomic64_add(pages, &device[RXE_CNT_PAGE_FAULTS]);
 }
 
 /* Is anything mapped in [va, va + length)? */
@@ -518,7 +482,7 @@ static int make_region(struct fault *f, unsigned long va, unsigned long length)
 /* gc_sem is held, so that window and region stay. */
 static int fault_mapped(struct rxe_mirror_mr *mmr, unsigned long va,
 			unsigned long length, unsigned int flags,
-			struct rxe_fault_budget *budget)
+			struct rxe_fault_budget *budget, unsigned long *slow)
 {
 	struct fault f = {
 		.mmr = mmr,
@@ -542,10 +506,33 @@ static int fault_mapped(struct rxe_mirror_mr *mmr, unsigned long va,
 		return -ENOMEM;
 
 	ret = fault_loop(&f, budget);
+	*slow = addr_of(&f, f.slow);
+
 	if (f.table)
 		rxe_audit_freed(RXE_AUDIT_TABLES);
 	kfree(f.table);
 	kfree(f.pfns);
+
+	return ret;
+}
+
+/* Returns how many pages were mapped, -EINPROGRESS if @slow takes long, ... */
+static int fault_once(struct rxe_mirror_mr *mmr, unsigned long va,
+		      unsigned long length, unsigned int flags,
+		      struct rxe_fault_budget *budget, unsigned long *slow)
+{
+	struct mm_struct *mm = mmr->mirror->mm;
+	int ret;
+
+	if (!mmget_not_zero(mm))
+		return -EFAULT;
+	if (!(flags & RXE_FAULT_SNAPSHOT))
+		rxe_migrate_first_touch(mmr, va, length);
+	down_read(&mmr->mirror->gc_sem);
+	ret = fault_mapped(mmr, va, length, flags, budget, slow);
+	up_read(&mmr->mirror->gc_sem);
+	/* the last user's exit must not run in a QP's work */
+	mmput_async(mm);
 
 	return ret;
 }
@@ -562,9 +549,10 @@ static int fault_mapped(struct rxe_mirror_mr *mmr, unsigned long va,
  * the region's lock, and calls again with the same budget. See
  * Documentation/mm/hmm.rst for the protocol.
  *
- * Context: may sleep for as long as the memory takes (swap, file system). No
- * lock of the mirror and no mmap_lock is held.
+ * Context: may sleep, but not for as long as the memory may take: what isn't
+ * there soon is left to rxe_slow. No lock of the mirror and no mmap_lock is held.
  * Return: 0, or
+ * * -EAGAIN: the memory takes longer and is on its way: try again later
  * * -EBUSY: the budget is used up, the access may be served in another way
  * * -ENOMEM: no memory for the mirror, likewise
  * * -EFAULT: the process itself could not make this access
@@ -573,26 +561,29 @@ int rxe_mirror_fault(struct rxe_mirror_mr *mmr, unsigned long va,
 		     unsigned long length, unsigned int flags,
 		     struct rxe_fault_budget *budget)
 {
-	struct mm_struct *mm = mmr->mirror->mm;
+	struct rxe_mirror *mirror = mmr->mirror;
+	bool write = flags & RXE_FAULT_WRITE;
+	unsigned long slow;
 	int ret;
 
-	if (!mmget_not_zero(mm))
-		return -EFAULT;
-	if (!(flags & RXE_FAULT_SNAPSHOT))
-		rxe_migrate_first_touch(mmr, va, length);
-	down_read(&mmr->mirror->gc_sem);
-	ret = fault_mapped(mmr, va, length, flags, budget);
-	up_read(&mmr->mirror->gc_sem);
-	/* the last user's exit must not run in a QP's work */
-	mmput_async(mm);
+	if (!(flags & RXE_FAULT_SNAPSHOT) &&
+	    rxe_slow_check(mirror, va, length, write))
+		return -EAGAIN;
 
+	do {
+		ret = fault_once(mmr, va, length, flags, budget, &slow);
+	} while (ret == -EINPROGRESS && !rxe_slow_fault(mirror, slow, write) &&
+		 budget->tries++ < RXE_FAULT_BUDGET_TRIES);
+
+	if (ret == -EINPROGRESS)
+		ret = -EAGAIN;
 	if (ret >= 0)
-		count_fault(mmr, flags, ret);
-	trace_rxe_mirror_fault(mmr->mirror, va, length, flags, ret);
+		rxe_stats_count_fault(mmr, flags, ret);
+	trace_rxe_mirror_fault(mirror, va, length, flags, ret);
 
 	if (ret >= 0)
 		return 0;
-	return ret == -EBUSY || ret == -ENOMEM ? ret : -EFAULT;
+	return ret == -EAGAIN || ret == -EBUSY || ret == -ENOMEM ? ret : -EFAULT;
 }
 
 #if IS_ENABLED(CONFIG_RXE_HMM_KUNIT)

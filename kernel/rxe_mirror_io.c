@@ -24,6 +24,7 @@
 #include "rxe_loc.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
+#include "rxe_slow.h"
 #include "rxe_tier.h"
 
 /* How often to try for two regions at once before pinning their pages. */
@@ -177,27 +178,49 @@ static bool try_pin(int err)
 	return err == -EBUSY || err == -ENOMEM;
 }
 
+/*
+ * Pin a page, without waiting for its memory. Returns -EAGAIN if that is what
+ * it would take.
+ */
+static int pin_page(struct mm_struct *mm, unsigned long va, bool write,
+		    struct page **page)
+{
+	unsigned int flags = FOLL_NOWAIT | (write ? FOLL_WRITE : 0);
+	long n;
+
+	n = pin_user_pages_remote(mm, va, 1, flags, page, NULL);
+	if (n == 1)
+		return 0;
+
+	return n ? -EFAULT : -EAGAIN;
+}
+
 /* The other way to a few pages: hold them for the length of one access. */
 static int pin_pages(struct rxe_mirror_mr *mmr, unsigned long va,
 		     unsigned int num, bool write, struct page **pages)
 {
-	struct mm_struct *mm = mmr->mirror->mm;
-	long n;
+	struct rxe_mirror *mirror = mmr->mirror;
+	struct mm_struct *mm = mirror->mm;
+	unsigned int n;
+	int err = 0;
 
+	va &= PAGE_MASK;
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
 	mmap_read_lock(mm);
-	n = pin_user_pages_remote(mm, va & PAGE_MASK, num,
-				  write ? FOLL_WRITE : 0, pages, NULL);
+	for (n = 0; n < num && !err; n++)
+		err = pin_page(mm, va + n * PAGE_SIZE, write, &pages[n]);
 	mmap_read_unlock(mm);
 	mmput_async(mm);
-	if (n != num) {
-		if (n > 0)
-			unpin_user_pages(pages, n);
-		return -EFAULT;
+	if (err) {
+		n--;
+		unpin_user_pages(pages, n);
+		if (err == -EAGAIN)
+			rxe_slow_fault(mirror, va + n * PAGE_SIZE, write);
+		return err;
 	}
 
-	atomic64_add(n, &mmr->mirror->rxe->stats_counters[RXE_CNT_PAGE_FAULT_PINS]);
+	atomic64_add(n, &mirror->rxe->stats_counters[RXE_CNT_PAGE_FAULT_PINS]);
 
 	return 0;
 }
@@ -327,8 +350,11 @@ static int copy_across(struct rxe_mirror_mr *mmr, unsigned long va, void *addr,
  * @dir: RXE_TO_MR_OBJ or RXE_FROM_MR_OBJ
  *
  * Context: may sleep.
- * Return: 0, or -EFAULT where the process itself would fault: then nothing was
- * copied, if the length is no more than a page.
+ * Return: 0, or
+ * * -EAGAIN: the memory takes long and is on its way: try again later
+ * * -EFAULT: the process itself would fault
+ *
+ * In both cases nothing was copied, if the length is no more than a page.
  */
 int rxe_odp_mr_copy(struct rxe_mr *mr, u64 iova, void *addr, int length,
 		    enum rxe_mr_copy_dir dir)
@@ -435,6 +461,7 @@ static int run_word_op(struct rxe_mirror_mr *mmr, unsigned long va,
 static enum resp_states word_op(struct rxe_mr *mr, u64 iova, struct word_op *op)
 {
 	unsigned long va;
+	int err;
 
 	if (unlikely(mr->state != RXE_MR_STATE_VALID)) {
 		rxe_dbg_mr(mr, "mr not in valid state\n");
@@ -452,8 +479,9 @@ static enum resp_states word_op(struct rxe_mr *mr, u64 iova, struct word_op *op)
 		return RESPST_ERR_MISALIGNED_ATOMIC;
 	}
 
-	if (run_word_op(umem_to_mirror_mr(mr->umem), va, op))
-		return RESPST_ERR_RKEY_VIOLATION;
+	err = run_word_op(umem_to_mirror_mr(mr->umem), va, op);
+	if (err)
+		return err == -EAGAIN ? RESPST_ERR_SLOW : RESPST_ERR_RKEY_VIOLATION;
 
 	return RESPST_NONE;
 }

@@ -29,8 +29,10 @@ static bool is_tracked(const struct vm_area_struct *vma)
 	       !(vma->vm_flags & VM_SOFTDIRTY);
 }
 
+/* [start, end) is tracked; [first, last) is about to be written. */
 static int look_at_tracked(struct hmm_range *range, unsigned long start,
-			   unsigned long end, bool write)
+			   unsigned long end, unsigned long first,
+			   unsigned long last)
 {
 	const unsigned long need = HMM_PFN_VALID | HMM_PFN_WRITE;
 	struct mm_struct *mm = range->notifier->mm;
@@ -41,7 +43,7 @@ static int look_at_tracked(struct hmm_range *range, unsigned long start,
 		pfn = &range->hmm_pfns[(va - range->start) >> PAGE_SHIFT];
 		if ((*pfn & need) != need)
 			continue;
-		if (!write) {
+		if (va < first || va >= last) {
 			*pfn &= ~HMM_PFN_WRITE;
 			continue;
 		}
@@ -57,14 +59,16 @@ static int look_at_tracked(struct hmm_range *range, unsigned long start,
 /**
  * rxe_mirror_look - hmm_range_fault() for a fault of the NIC
  * @range: as hmm_range_fault() takes it
- * @write: the NIC is about to write to all of it
+ * @start: first address that the NIC is about to write to, of a page
+ * @end: end of that; @start if it only reads
  *
  * A page that may be written, as the answer says, has its soft-dirty bit set.
  *
  * Context: as hmm_range_fault(): may sleep, mmap_lock is held for reading.
  * Return: what hmm_range_fault() or fixup_user_fault() returned.
  */
-int rxe_mirror_look(struct hmm_range *range, bool write)
+int rxe_mirror_look(struct hmm_range *range, unsigned long start,
+		    unsigned long end)
 {
 	VMA_ITERATOR(vmi, range->notifier->mm, range->start);
 	struct vm_area_struct *vma;
@@ -79,7 +83,7 @@ int rxe_mirror_look(struct hmm_range *range, bool write)
 		if (!is_tracked(vma))
 			continue;
 		err = look_at_tracked(range, max(range->start, vma->vm_start),
-				      min(range->end, vma->vm_end), write);
+				      min(range->end, vma->vm_end), start, end);
 		if (err)
 			return err;
 	}

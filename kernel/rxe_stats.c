@@ -128,6 +128,31 @@ static int fill_counters(struct sk_buff *msg, struct rxe_mirror_mr *mmr)
 }
 
 /**
+ * rxe_stats_count_fault - count a fault
+ * @mmr: the MR that it was for
+ * @flags: enum rxe_fault_flags
+ * @pages: how many it mapped
+ *
+ * Context: any.
+ */
+void rxe_stats_count_fault(struct rxe_mirror_mr *mmr, unsigned int flags,
+			   unsigned int pages)
+{
+	atomic64_t *device = mmr->mirror->rxe->stats_counters;
+
+	if (flags & RXE_FAULT_PREFETCH) {
+		atomic64_add(pages, &mmr->nr_prefetched);
+		atomic64_add(pages, &device[RXE_CNT_PAGE_PREFETCH]);
+		return;
+	}
+
+	atomic64_inc(&mmr->nr_faults_handled);
+	atomic64_add(pages, &mmr->nr_faults);
+	atomic64_inc(&device[RXE_CNT_PAGE_FAULTS_HANDLED]);
+	atomic64_add(pages, &device[RXE_CNT_PAGE_FAULTS]);
+}
+
+/**
  * rxe_stats_fill_mr - fill_stat_mr_entry() of struct ib_device_ops
  * @msg: the netlink message
  * @ibmr: an MR of any kind; a pinned one has no counters

@@ -268,7 +268,7 @@ static void budget_ends(struct kunit *test)
 	budget.deadline = jiffies + 60 * HZ;
 	while (!rxe_fault_budget_spent(&budget))
 		n++;
-	KUNIT_EXPECT_EQ(test, n, FAULT_BUDGET_TRIES);
+	KUNIT_EXPECT_EQ(test, n, RXE_FAULT_BUDGET_TRIES);
 
 	rxe_fault_budget_init(&budget);
 	budget.deadline = jiffies - 1;
