@@ -26,6 +26,8 @@
 #include "rv_advise.h"
 #include "rv_hmm.h"
 #include "rv_dmem.h"
+#include "rv_link.h"
+#include "rv_pager.h"
 #include "rv_rereg.h"
 #include "rv_stat.h"
 #include "rv_stripe.h"
