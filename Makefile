@@ -44,6 +44,11 @@ fuzz-user:
 	@$(MAKE) --no-print-directory -C userspace O=$(CURDIR)/build/user fuzz \
 		SECONDS=$(or $(SECONDS),300) SEED=$(or $(SEED),1)
 
+#:   make profile ROW=thp-8   where the time goes in a row of a benchmark; the head
+#:                     of tests/bench/profile lists the rows
+profile:
+	@tests/bench/profile $(ROW) $(SECONDS)
+
 #:   make check        static checks of the sources; C='shellcheck spdx' selects
 check:
 	@tests/check/run $(C)
@@ -101,4 +106,4 @@ export LINE DEBIAN_MIRROR
 # bash has a variable of that name
 unexport SECONDS
 
-.PHONY: help run test test-debug test-kcsan coverage fuzz fuzz-user check shell modules install user install-user update pin clean distclean
+.PHONY: help run test test-debug test-kcsan coverage fuzz fuzz-user profile check shell modules install user install-user update pin clean distclean

@@ -3,11 +3,15 @@
  * How fast memory moves to the device and back, beside the kernel's test_hmm.
  *
  *	migrate_rate [ROUNDS]
+ *	migrate_rate --repeat [hmm-]ROW SECONDS
  *
  * Needs rdma_rxe with an rxe0, test_hmm and bare_copy loaded, as
  * tests/bench/migrate does it. The two drivers take turns within a round, on
  * memory of their own; printed are the medians of all rounds with quartiles, in
  * GB/s, and the ratio of the medians.
+ *
+ * --repeat moves a row's memory there and back for a while, by one of the two, for
+ * who looks at it meanwhile; ROW is thp-8, pages-8, thp-256 or pages-256.
  *
  * test_hmm's call to the device copies what moved back to its caller, which
  * ours has no use for; its own benchmark counts that too. "no read" leaves out
@@ -18,6 +22,7 @@
 #include <fcntl.h>
 #include <infiniband/verbs.h>
 #include <lib/test_hmm_uapi.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,16 +46,17 @@ enum { TO_DEVICE, TO_SYSTEM, WAYS };
 
 struct row {
 	const char *name;
+	const char *id;
 	size_t len;
 	int advice;
 	int rounds_divisor;
 };
 
 static const struct row rows[] = {
-	{ "8 MiB, THP", 8 * MIB, MADV_HUGEPAGE, 1 },
-	{ "8 MiB, 4 KiB pages", 8 * MIB, MADV_NOHUGEPAGE, 1 },
-	{ "256 MiB, THP", 256 * MIB, MADV_HUGEPAGE, 2 },
-	{ "256 MiB, 4 KiB pages", 256 * MIB, MADV_NOHUGEPAGE, 2 },
+	{ "8 MiB, THP", "thp-8", 8 * MIB, MADV_HUGEPAGE, 1 },
+	{ "8 MiB, 4 KiB pages", "pages-8", 8 * MIB, MADV_NOHUGEPAGE, 1 },
+	{ "256 MiB, THP", "thp-256", 256 * MIB, MADV_HUGEPAGE, 2 },
+	{ "256 MiB, 4 KiB pages", "pages-256", 256 * MIB, MADV_NOHUGEPAGE, 2 },
 };
 
 static void die(const char *what)
@@ -246,7 +252,7 @@ static double fault_back(struct ibv_mr *mr, uint8_t *mem)
 
 static void run_fault_back(struct ibv_pd *pd, int rounds)
 {
-	static const struct row row = { "1 MiB", HUGE, MADV_NOHUGEPAGE, 1 };
+	static const struct row row = { "1 MiB", NULL, HUGE, MADV_NOHUGEPAGE, 1 };
 	struct series one = {}, many = {};
 	uint8_t *mem = memory(&row);
 	struct ibv_mr *mr = ibv_reg_mr(pd, mem, MIB, IBV_ACCESS_ON_DEMAND);
@@ -264,9 +270,46 @@ static void run_fault_back(struct ibv_pd *pd, int rounds)
 	ibv_dereg_mr(mr);
 }
 
+static int repeat(struct ibv_pd *pd, int fd, const char *id, int seconds)
+{
+	const struct row *row = rows, *end = rows + sizeof(rows) / sizeof(rows[0]);
+	bool theirs = !strncmp(id, "hmm-", 4);
+	double took[WAYS] = {}, until;
+	uint8_t *mem, *bounce;
+	struct ibv_mr *mr;
+	int n;
+
+	while (row < end && strcmp(id + (theirs ? 4 : 0), row->id))
+		row++;
+	if (row == end || seconds < 1) {
+		fprintf(stderr, "migrate_rate: --repeat [hmm-]ROW SECONDS\n");
+		return 2;
+	}
+	mem = memory(row);
+	bounce = calloc(1, row->len);
+	mr = ibv_reg_mr(pd, mem, row->len,
+			IBV_ACCESS_ON_DEMAND | IBV_ACCESS_LOCAL_WRITE);
+	if (!mr || !bounce)
+		die("ibv_reg_mr");
+	until = now_s() + seconds;
+	for (n = 0; now_s() < until; n++) {
+		took[TO_DEVICE] += theirs ?
+			peer(fd, HMM_DMIRROR_MIGRATE_TO_DEV, mem, bounce, row->len) :
+			ours(mr, RXE_HMM_PLACE_DEVICE, row->len);
+		took[TO_SYSTEM] += theirs ?
+			peer(fd, HMM_DMIRROR_MIGRATE_TO_SYS, mem, bounce, row->len) :
+			ours(mr, RXE_HMM_PLACE_SYSTEM, row->len);
+	}
+	printf("%s: %d rounds, to %.3f, back %.3f GB/s\n", id, n,
+	       n * row->len / took[TO_DEVICE] / 1e9,
+	       n * row->len / took[TO_SYSTEM] / 1e9);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	int rounds = argc > 1 ? atoi(argv[1]) : 11;
+	bool repeats = argc == 4 && !strcmp(argv[1], "--repeat");
+	int rounds = argc > 1 && !repeats ? atoi(argv[1]) : 11;
 	struct ibv_device **list = ibv_get_device_list(NULL);
 	struct ibv_context *ctx;
 	struct ibv_pd *pd;
@@ -286,6 +329,9 @@ int main(int argc, char **argv)
 	fd = open("/dev/hmm_dmirror0", O_RDWR);
 	if (fd < 0)
 		die("/dev/hmm_dmirror0");
+
+	if (repeats)
+		return repeat(pd, fd, argv[2], atoi(argv[3]));
 
 	printf("%-22s %-22s %6s %6s %6s  %5s\n", "memory", "", "GB/s", "low",
 	       "high", "ratio");
