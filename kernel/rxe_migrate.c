@@ -48,16 +48,42 @@ static bool try_blind(struct rxe_job *job)
 	       !rxe_dmem_populate(job->hmm->dmem, n, n == RXE_REGION_PAGES);
 }
 
-/* Pages of the region of @va were moved: the next fault takes them all. */
+/*
+ * Pages were moved: the next fault takes all of the region that is there. If
+ * memory for the region can't be had, there will be more faults.
+ */
 static void refill_later(struct rxe_mirror *mirror, unsigned long va)
 {
-	struct rxe_region *region;
+	struct rxe_region *region = NULL;
+	struct rxe_window *window;
 
-	rcu_read_lock();
-	region = rxe_mirror_region(mirror, va);
+	down_read(&mirror->gc_sem);
+	window = rxe_mirror_make_window(mirror, va);
+	if (!IS_ERR(window))
+		region = rxe_mirror_make_region(window, va);
 	if (region)
 		WRITE_ONCE(region->refill, true);
+	up_read(&mirror->gc_sem);
+}
+
+/* Does the NIC have all of the part on the device? */
+static bool is_mapped(struct rxe_job *job)
+{
+	struct rxe_region *region;
+	unsigned int i = job->first;
+
+	rcu_read_lock();
+	region = rxe_mirror_region(job->mirror, job->base);
+	if (region) {
+		read_lock(&region->lock);
+		while (i < job->end &&
+		       rxe_region_entry(region, i) & RXE_ENTRY_DEVICE)
+			i++;
+		read_unlock(&region->lock);
+	}
 	rcu_read_unlock();
+
+	return i == job->end;
 }
 
 /* Move the part of a range that is in one region. */
@@ -66,6 +92,11 @@ static int move_region(struct rxe_job *job)
 	unsigned int tries;
 	int n = 0;
 
+	/* a transaction would take it all from the NIC for a while */
+	if (job->to == RXE_PLACE_DEVICE && is_mapped(job)) {
+		rxe_job_set(job, job->first, job->end, RXE_OUTCOME_ALREADY);
+		return 0;
+	}
 	rxe_job_set(job, job->first, job->end, RXE_OUTCOME_PENDING);
 	for (tries = 0; tries < MIGRATE_TRIES; tries++) {
 		job->blind = !tries && try_blind(job);
@@ -84,7 +115,7 @@ static int move_region(struct rxe_job *job)
 	}
 	replace_outcomes(job, RXE_OUTCOME_PENDING,
 			 job->starved ? job->full : RXE_SKIP_BUSY);
-	if (job->to == RXE_PLACE_DEVICE)
+	if (job->to == RXE_PLACE_DEVICE && rxe_job_any(job, RXE_OUTCOME_MOVED))
 		refill_later(job->mirror, job->base);
 
 	return min(n, 0);
@@ -235,23 +266,26 @@ static bool narrow_to_hole(struct rxe_job *job, unsigned int page)
 static void touch_block(struct rxe_mirror_mr *mmr, unsigned long va)
 {
 	unsigned long start, last;
+	unsigned int pages;
 	struct rxe_job *job;
 
 	if (rxe_migrate_preferred(mmr->mirror, va, &start, &last) !=
 	    RXE_PLACE_DEVICE)
 		return;
-	job = rxe_job_create(mmr->mirror, mmr->user.id, RXE_PLACE_DEVICE,
-			     rxe_dmem_clock(mmr->mirror->rxe->hmm->dmem));
+	job = rxe_job_create(mmr->mirror, mmr->user.id, RXE_PLACE_DEVICE, 0);
 	if (!job)
 		return;
 
 	job->holes = true;
 	plan_first_touch(job, mmr, va, start, last);
 	rxe_job_set(job, job->first, job->end, RXE_OUTCOME_PENDING);
-	if (rxe_job_look(job) > 0 && narrow_to_hole(job, rxe_region_page(va)) &&
-	    rxe_job_make_room(job, job->end - job->first)) {
-		rxe_counter_inc(job->hmm->rxe, RXE_CNT_FIRST_TOUCHES);
-		rxe_job_move(job);
+	if (rxe_job_look(job) > 0 && narrow_to_hole(job, rxe_region_page(va))) {
+		pages = job->end - job->first;
+		job->clock = rxe_migrate_clock(job->hmm, pages);
+		if (rxe_job_make_room(job, pages)) {
+			rxe_counter_inc(job->hmm->rxe, RXE_CNT_FIRST_TOUCHES);
+			rxe_job_move(job);
+		}
 	}
 	rxe_job_destroy(job);
 }

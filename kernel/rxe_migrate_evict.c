@@ -73,9 +73,9 @@ static unsigned int evict_next(struct rxe_batch *batch, u64 *after, u64 before,
  * @hmm: the device
  * @pages: how many are to move
  *
- * If there is not enough room, what the NIC has used until now counts as used
- * before now: it may be evicted. What it uses later, and what the caller moves,
- * is not evicted for the caller.
+ * If there is not enough room, it is seen to that the device knows what the NIC
+ * has used until now, so that the coldest goes first. Whatever the NIC uses may
+ * go; what is moved there from now on isn't evicted for the caller.
  *
  * Context: may sleep.
  * Return: a time as rxe_dmem_clock() has it.
@@ -96,7 +96,7 @@ u64 rxe_migrate_clock(struct rxe_hmm_dev *hmm, unsigned long pages)
  * @hmm: the device
  * @pages: for how many pages
  * @block: they are to be a folio
- * @before: don't evict what was used after this (rxe_dmem_clock())
+ * @before: don't evict what came after this (rxe_migrate_clock())
  *
  * Context: may sleep; mmap_lock isn't held.
  * Return: 0, -EOPNOTSUPP if the device has no memory, -ENOSPC if it is full and
@@ -117,7 +117,6 @@ int rxe_migrate_make_room(struct rxe_hmm_dev *hmm, unsigned int pages, bool bloc
 	batch = rxe_batch_create(hmm);
 	if (!batch)
 		return -ENOMEM;
-	rxe_mirror_touch_accessed(hmm->rxe);
 	while (err == -ENOSPC && evict_next(batch, &after, before, &moved))
 		err = rxe_dmem_populate(hmm->dmem, pages, block);
 	rxe_batch_destroy(batch);

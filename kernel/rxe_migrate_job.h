@@ -68,6 +68,13 @@ static inline bool rxe_job_all(const struct rxe_job *job, u8 outcome)
 			   job->end - job->first);
 }
 
+/* Has some page of it? */
+static inline bool rxe_job_any(const struct rxe_job *job, u8 outcome)
+{
+	return memchr(&job->outcomes[job->first], outcome,
+		      job->end - job->first);
+}
+
 struct rxe_job *rxe_job_create(struct rxe_mirror *mirror, u32 user,
 			       enum rxe_place to, u64 before);
 void rxe_job_destroy(struct rxe_job *job);

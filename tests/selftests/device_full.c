@@ -180,6 +180,37 @@ TEST_F_TIMEOUT(device_full, under_traffic, 200)
 	ASSERT_RV_OK(rv_ends_check(e));
 }
 
+/* The NIC uses all that is there, all the time: the coldest goes nevertheless. */
+TEST_F_TIMEOUT(device_full, evicts_what_is_used, 120)
+{
+	struct rxe_hmm_migrate_resp resp;
+	struct rv_ends *e = &self->e;
+	struct rv_traffic t = {
+		.op = IBV_WR_RDMA_READ,
+		.from_mr = e->mr_b,
+		.to_mr = e->mr_a,
+		.from = e->mem_b.base,
+		.to = e->mem_a.base,
+		.len = LEN,
+		.depth = 8,
+	};
+	int i;
+
+	ASSERT_EQ(0, rv_dmem_resize(NULL, "4M"));
+	memcpy(e->mem_b.base, e->mem_a.base, LEN);
+	rv_buf_expect(&e->mem_b, 0, e->mem_a.base, LEN);
+	ASSERT_EQ(0, rv_traffic_start(&t, &e->dev, NULL, 1));
+	for (i = 0; i < rv_shrink(16) + 2; i++) {
+		ASSERT_EQ(0, rv_hmm_migrate(e->mr_b, i % 4 * RV_HUGE, RV_HUGE,
+					    RV_DEVICE, &resp));
+		EXPECT_EQ(BLOCK, resp.moved + resp.already);
+		ASSERT_EQ(0, rv_traffic_more(&t, 8));
+	}
+	ASSERT_RV(0, rv_traffic_stop(&t));
+	ASSERT_EQ(2 * BLOCK, rv_dmem_used(NULL));
+	ASSERT_RV_OK(rv_ends_check(e));
+}
+
 /* What is no size is refused, and changes nothing. */
 TEST_F(device_full, bad_sizes)
 {

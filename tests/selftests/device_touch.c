@@ -163,6 +163,76 @@ TEST_F(device_touch, full)
 	ASSERT_RV_OK(rv_ends_check(e));
 }
 
+/* No room, and the NIC has used all of it: the coldest makes room. */
+TEST_F(device_touch, full_and_used)
+{
+	struct rv_ends *e = &self->e;
+	int64_t touches;
+	int i;
+
+	ASSERT_EQ(0, rv_dmem_resize(NULL, "4M"));
+	ASSERT_EQ(0, rv_hmm_prefer(e->mr_b, 0, LEN, RV_DEVICE));
+	for (i = 0; i < 2; i++) {
+		ASSERT_LE(0, rv_demote(e->mr_b, 0, LEN));
+		drop(&e->mem_b, 0, LEN);
+		ASSERT_LE(0, rv_promote(e->mr_a, 0, LEN));
+		ASSERT_EQ(PAGES, rv_on_device(e->mr_a, 0, LEN));
+		touches = rv_stat_dev(&e->dev, "device_first_touches");
+		ASSERT_RV_OK(rv_ends_write_blind(e, RV_HUGE - 9000,
+						 (1 - i) * RV_HUGE + 7, 18000));
+		EXPECT_EQ(touches + 1,
+			  rv_stat_dev(&e->dev, "device_first_touches"));
+		EXPECT_EQ(BLOCK, rv_on_device(e->mr_b, (1 - i) * RV_HUGE,
+					      RV_HUGE));
+		EXPECT_EQ(PAGES, rv_dmem_used(NULL));
+		ASSERT_RV_OK(rv_ends_check(e));
+	}
+}
+
+/* After a promotion the NIC's first fault takes all of the 2 MiB along. */
+TEST_F(device_touch, one_fault)
+{
+	struct rv_ends *e = &self->e;
+	int64_t faults, page;
+	int block;
+
+	ASSERT_EQ(0, rv_demote(e->mr_b, 0, LEN));
+	ASSERT_EQ(PAGES, rv_promote(e->mr_b, 0, LEN));
+	faults = rv_stat_dev(&e->dev, "page_faults_handled");
+	for (block = 0; block < LEN / RV_HUGE; block++) {
+		for (page = 0; page < BLOCK; page += 31)
+			ASSERT_RV_OK(rv_ends_write_blind(e, page, block *
+					RV_HUGE + page * RV_PAGE + 9, 4000));
+	}
+	/* its own, and those of the memory in RAM that the bytes came from */
+	EXPECT_EQ(faults + LEN / RV_HUGE + 1,
+		  rv_stat_dev(&e->dev, "page_faults_handled"));
+	ASSERT_RV_OK(rv_ends_check(e));
+}
+
+/* Promoting what is there takes nothing from the NIC. */
+TEST_F(device_touch, promote_again)
+{
+	struct rv_ends *e = &self->e;
+	struct rxe_hmm_migrate_resp resp;
+	int64_t lost;
+
+	ASSERT_EQ(PAGES, rv_promote(e->mr_b, 0, LEN));
+	ASSERT_RV_OK(rv_ends_write_blind(e, 3, RV_HUGE - 5000, 9000));
+	lost = rv_stat_dev(&e->dev, "page_invalidations");
+	ASSERT_EQ(0, rv_hmm_migrate(e->mr_b, 0, LEN, RV_DEVICE, &resp));
+	EXPECT_EQ(PAGES, resp.already);
+	ASSERT_EQ(0, rv_hmm_migrate(e->mr_b, 9 * RV_PAGE, RV_HUGE, RV_DEVICE,
+				    &resp));
+	EXPECT_EQ(BLOCK, resp.already);
+	EXPECT_EQ(lost, rv_stat_dev(&e->dev, "page_invalidations"));
+	/* a page of it is gone, and comes again */
+	drop(&e->mem_b, 700 * RV_PAGE, RV_PAGE);
+	EXPECT_EQ(1, rv_promote(e->mr_b, 0, LEN));
+	EXPECT_EQ(PAGES, rv_on_device(e->mr_b, 0, LEN));
+	ASSERT_RV_OK(rv_ends_check(e));
+}
+
 /* Where the process may not go, the NIC does not either. */
 TEST_F(device_touch, forbidden)
 {
