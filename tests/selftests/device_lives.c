@@ -9,9 +9,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -101,6 +103,7 @@ static void start_traffic(struct rv_traffic *t, struct rv_ends *e)
  */
 static void victim(int report, int advice, int i)
 {
+	pid_t me = getpid();
 	struct rv_traffic t;
 	struct rv_ends e;
 
@@ -112,8 +115,9 @@ static void victim(int report, int advice, int i)
 	start_traffic(&t, &e);
 	if (i % 3 == 2 && !fork()) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
+		while (getppid() == me)
 			pause();
+		_exit(0);
 	}
 	if (write(report, "r", 1) != 1)
 		_exit(1);
@@ -150,52 +154,125 @@ TEST_F_TIMEOUT(device_lives, killed, 200)
 	}
 }
 
-/*
- * A process dies with its regions; its child has the pages, which come to RAM
- * with the right bytes. The child has the device open no more.
- */
-TEST_F_TIMEOUT(device_lives, survived_by_child, 120)
+/* A process with regions and pages, and its child, which has the pages only. */
+struct family {
+	int parent;
+	int to_child, from;
+};
+
+static void live_as_child(struct rv_ends *e, int in, int out)
 {
-	int to_parent[2], to_child[2], parent, child;
+	char byte;
+
+	dup2(in, 0);
+	dup2(out, 1);
+	close_range(3, ~0U, 0);
+	if (read(0, &byte, 1) != 1)
+		_exit(1);
+	byte = rv_ends_check(e) ? '0' : '1';
+	_exit(write(1, &byte, 1) == 1 && byte == '1' ? 0 : 1);
+}
+
+/* Returns when all of it is there: 0 or -errno. */
+static int start_family(struct family *f, int advice)
+{
+	int to_parent[2], to_child[2];
 	struct rv_ends e;
 	char byte;
 
-	ASSERT_EQ(0, pipe(to_parent));
-	ASSERT_EQ(0, pipe(to_child));
+	if (pipe(to_parent) || pipe(to_child))
+		return -errno;
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	parent = fork();
-	if (!parent) {
-		if (rv_dmem_init(&e, NULL, "64M", LEN, variant->advice) ||
+	f->parent = fork();
+	if (!f->parent) {
+		if (rv_dmem_init(&e, NULL, "64M", LEN, advice) ||
 		    rv_promote(e.mr_a, 0, LEN) != PAGES)
 			_exit(1);
 		rv_pair_fini(&e.pair);
-		child = fork();
-		if (!child) {
-			dup2(to_child[0], 0);
-			dup2(to_parent[1], 1);
-			close_range(3, ~0U, 0);
-			if (read(0, &byte, 1) != 1)
-				_exit(1);
-			byte = rv_ends_check(&e) ? '0' : '1';
-			_exit(write(1, &byte, 1) == 1 && byte == '1' ? 0 : 1);
-		}
+		if (!fork())
+			live_as_child(&e, to_child[0], to_parent[1]);
 		if (write(to_parent[1], "r", 1) != 1)
 			_exit(1);
-		pause();
+		for (;;)
+			pause();
 	}
-	ASSERT_EQ(1, read(to_parent[0], &byte, 1));
-	ASSERT_EQ(PAGES, rv_dmem_used(NULL));
-	kill(parent, SIGKILL);
-	ASSERT_EQ(SIGKILL, rv_reap(parent));
-	ASSERT_TRUE(rv_wait_for(!rv_dmem_used(NULL)));
-	ASSERT_EQ(1, write(to_child[1], "x", 1));
-	ASSERT_EQ(1, read(to_parent[0], &byte, 1));
-	ASSERT_EQ('1', byte);
-	ASSERT_EQ(0, rv_reap(-1) > 0);
+	f->to_child = to_child[1];
+	f->from = to_parent[0];
+	close(to_child[0]);
+	close(to_parent[1]);
+	return read(f->from, &byte, 1) == 1 ? 0 : -EPIPE;
 }
 
-/* A region goes while its pages move. */
-TEST_F_TIMEOUT(device_lives, dereg_under_migration, 120)
+/* 0 if the child sees the right bytes; it is gone then. */
+static int end_family(struct family *f)
+{
+	char byte = 0;
+
+	if (write(f->to_child, "x", 1) != 1 || read(f->from, &byte, 1) != 1)
+		return -EPIPE;
+	close(f->to_child);
+	close(f->from);
+	return byte == '1' ? rv_reap(-1) > 0 : -EBADMSG;
+}
+
+/* A process dies with its regions: its child's pages come to RAM. */
+TEST_F_TIMEOUT(device_lives, survived_by_child, 120)
+{
+	struct family f;
+
+	ASSERT_EQ(0, start_family(&f, variant->advice));
+	ASSERT_EQ(PAGES, rv_dmem_used(NULL));
+	kill(f.parent, SIGKILL);
+	ASSERT_EQ(SIGKILL, rv_reap(f.parent));
+	ASSERT_TRUE(rv_wait_for(!rv_dmem_used(NULL)));
+	ASSERT_EQ(0, end_family(&f));
+}
+
+static bool unload(void)
+{
+	return !syscall(SYS_delete_module, "rdma_rxe", O_NONBLOCK);
+}
+
+/*
+ * The module is asked to go while pages are on the device, again and again: not
+ * before the process is gone, and at once then, whatever its pages are at. Its
+ * child has the right bytes without any module. Then it is all there again.
+ */
+TEST_F_TIMEOUT(device_lives, module_goes, 120)
+{
+	struct family f;
+	char netdev[64];
+	struct rv_ends e;
+	FILE *out;
+
+	out = popen("rdma link show rxe0/1 | sed -n 's/.* netdev \\([^ ]*\\).*/\\1/p'",
+		    "re");
+	ASSERT_NE(NULL, out);
+	ASSERT_EQ(1, fscanf(out, "%63s", netdev));
+	pclose(out);
+	ASSERT_EQ(0, start_family(&f, variant->advice));
+	ASSERT_FALSE(unload());
+	ASSERT_TRUE(errno == EWOULDBLOCK || errno == EBUSY);
+	ASSERT_EQ(PAGES, rv_dmem_used(NULL));
+	kill(f.parent, SIGKILL);
+	ASSERT_TRUE(rv_wait_for(unload()));
+	ASSERT_NE(0, access("/sys/module/rdma_rxe", F_OK));
+	ASSERT_EQ(SIGKILL, rv_reap(f.parent));
+	ASSERT_EQ(0, end_family(&f));
+
+	ASSERT_EQ(0, rv_run("if command -v rxe-load >/dev/null; then "
+			    "rxe-load && rxe-add 0; else modprobe rdma_rxe && "
+			    "rdma link add rxe0 type rxe netdev %s; fi",
+			    netdev));
+	rv_keep_policy_out();
+	ASSERT_EQ(0, rv_dmem_init(&e, NULL, "64M", LEN, variant->advice));
+	ASSERT_EQ(PAGES, rv_promote(e.mr_b, 0, LEN));
+	ASSERT_RV_OK(rv_ends_write_blind(&e, 5, 99, 40000));
+	ASSERT_EQ(0, rv_dmem_fini(&e));
+}
+
+/* Regions come and go; nobody but their process moves their pages. */
+TEST_F_TIMEOUT(device_lives, dereg_after_migration, 120)
 {
 	struct rxe_hmm_migrate_resp resp;
 	struct rv_ends e;
@@ -217,6 +294,95 @@ TEST_F_TIMEOUT(device_lives, dereg_under_migration, 120)
 		ASSERT_EQ(0, rv_reap(pid));
 		ASSERT_EQ(0, ibv_dereg_mr(mr));
 	}
+	ASSERT_EQ(0, rv_dmem_fini(&e));
+}
+
+/* Moves a region's pages there and back, until it is told to stop. */
+struct mover {
+	struct ibv_context *ctx;
+	struct ibv_mr mr;	/* a copy: the region may go */
+	uint32_t number;	/* if it is named by that, else 0 */
+	uint64_t moves, gone;
+	int result;
+	bool stop;
+	pthread_t thread;
+};
+
+static void *move_on(void *arg)
+{
+	struct rxe_hmm_migrate_resp resp;
+	struct mover *m = arg;
+	int place, err;
+
+	while (!m->result && !__atomic_load_n(&m->stop, __ATOMIC_ACQUIRE)) {
+		place = m->moves % 2 ? RV_SYSTEM : RV_DEVICE;
+		err = m->number ?
+		      rv_hmm_migrate_number(m->ctx, m->number, LEN, place, &resp) :
+		      rv_hmm_migrate(&m->mr, 0, LEN, place, &resp);
+		if (err == -ENOENT || err == -EBUSY)
+			m->gone++;
+		else
+			m->result = err;
+		__atomic_store_n(&m->moves, m->moves + 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* What is in use by a call of its own process isn't deregistered: again. */
+static int dereg_in_use(struct ibv_mr *mr)
+{
+	uint64_t end = rv_now_ms() + rv_deadline_ms();
+	int err = EBUSY;
+
+	while (err == EBUSY && rv_now_ms() < end) {
+		err = ibv_dereg_mr(mr);
+		rv_pause();
+	}
+	return -err;
+}
+
+/* A region goes in the middle of a call that moves its pages. */
+TEST_F_TIMEOUT(device_lives, dereg_under_migration, 200)
+{
+	struct mover m = {};
+	struct rv_ends e;
+	struct ibv_mr *mr;
+	uint64_t before;
+	int i;
+
+	ASSERT_EQ(0, rv_dmem_init(&e, NULL, "64M", LEN, variant->advice));
+	m.ctx = e.dev.ctx;
+	for (i = 0; i < rv_shrink(12) + 2; i++) {
+		/* in every other round it is the process's last one */
+		if (i % 4 == 2) {
+			ASSERT_EQ(0, ibv_dereg_mr(e.mr_a));
+			ASSERT_EQ(0, ibv_dereg_mr(e.mr_b));
+		}
+		mr = rv_reg_all(&e.dev, &e.mem_b, RV_ACCESS | RV_ODP);
+		ASSERT_NE(NULL, mr);
+		m.mr = *mr;
+		m.number = i % 2 ? rv_stat_mrn(&e.dev, mr->lkey) : 0;
+		m.stop = false;
+		before = m.moves;
+		ASSERT_EQ(0, pthread_create(&m.thread, NULL, move_on, &m));
+		ASSERT_TRUE(rv_wait_for(__atomic_load_n(&m.moves,
+					__ATOMIC_ACQUIRE) > before + i % 3));
+		ASSERT_EQ(0, dereg_in_use(mr));
+		__atomic_store_n(&m.stop, true, __ATOMIC_RELEASE);
+		ASSERT_EQ(0, pthread_join(m.thread, NULL));
+		ASSERT_EQ(0, m.result) TH_LOG("round %d", i);
+		if (i % 4 == 2)
+			ASSERT_EQ(0, rv_dmem_used(NULL));
+		if (i % 4 == 3) {
+			e.mr_a = rv_reg_all(&e.dev, &e.mem_a, RV_ACCESS | RV_ODP);
+			e.mr_b = rv_reg_all(&e.dev, &e.mem_b, RV_ACCESS | RV_ODP);
+			ASSERT_RV_OK(rv_ends_write(&e, 5, 99, 40000));
+		}
+	}
+	rv_log("%llu calls, %llu of them too late", (unsigned long long)m.moves,
+	       (unsigned long long)m.gone);
+	if (i % 4 == 3)
+		e.mr_a = e.mr_b = NULL;
 	ASSERT_EQ(0, rv_dmem_fini(&e));
 }
 

@@ -5,11 +5,14 @@
  * must arrive, and nothing may be written after the copy is over.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <libgen.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -339,6 +342,27 @@ TEST_F(engine, removal)
 	ASSERT_EQ(LEN, c.engine);
 }
 
+/* Neither module goes while a copy is under way, and the copy goes on. */
+TEST_F(engine, unload_in_flight)
+{
+	struct counts c;
+	pthread_t thread;
+	void *pages;
+
+	ASSERT_EQ(0, knob("bandwidth_mib", 4));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, promote, self->mr));
+	ASSERT_TRUE(rv_wait_for(count_of("bytes") > 0));
+	ASSERT_EQ(-1, syscall(SYS_delete_module, "dmasim", O_NONBLOCK));
+	ASSERT_TRUE(errno == EWOULDBLOCK || errno == EBUSY);
+	ASSERT_EQ(-1, syscall(SYS_delete_module, "rdma_rxe", O_NONBLOCK));
+	ASSERT_TRUE(errno == EWOULDBLOCK || errno == EBUSY);
+	ASSERT_EQ(0, pthread_join(thread, &pages));
+	ASSERT_EQ(PAGES, (uint64_t)pages);
+	c = since(&self->dev, &self->before);
+	ASSERT_EQ(LEN, c.engine);
+	ASSERT_EQ(0, c.fallbacks);
+}
+
 /* Channels are given back when nothing is copied, so dmasim can be unloaded. */
 TEST_F(engine, idle)
 {
@@ -410,9 +434,45 @@ TEST_F(engine, device_goes)
 }
 
 /*
- * Many at once, on few channels that are slow to start and fail at times. They
- * may be in each other's way; how many pages move is not the matter here.
+ * A process is killed while its pages are copied, and its device deleted. Both
+ * wait for the copy, and nobody else's bytes change.
  */
+TEST_F(engine, device_goes_in_flight)
+{
+	struct rv_dev dev;
+	struct rv_buf mem;
+	struct ibv_mr *mr;
+	pid_t user, remover;
+
+	remove_second();
+	ASSERT_EQ(0, add_second());
+	ASSERT_EQ(0, rv_put(SECOND_SIZE, "16M"));
+	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
+	ASSERT_EQ(0, knob("bandwidth_mib", 1));
+	self->before.engine = count_of("bytes");
+	user = fork();
+	if (!user) {
+		if (rv_dev_open(&dev, SECOND) ||
+		    rv_buf_alloc_aligned(&mem, LEN, RV_HUGE))
+			_exit(1);
+		rv_buf_fill(&mem);
+		mr = rv_reg_all(&dev, &mem, RV_ACCESS | RV_ODP);
+		_exit(!mr || moved(mr, DEVICE) != PAGES);
+	}
+	ASSERT_TRUE(rv_wait_for(count_of("bytes") > self->before.engine));
+	remover = fork();
+	if (!remover)
+		_exit(rv_run("rdma link delete " SECOND) ? 1 : 0);
+	ASSERT_EQ(0, kill(user, SIGKILL));
+	ASSERT_EQ(SIGKILL, rv_reap(user));
+	ASSERT_EQ(0, rv_reap(remover));
+	ASSERT_NE(0, access(SECOND_SIZE, F_OK));
+	ASSERT_EQ(0, knob("bandwidth_mib", 0));
+	remove_second();
+	ASSERT_EQ(0, rv_buf_check(&self->mem));
+}
+
+/* Many at once, on few channels that are slow to start and fail at times. */
 TEST_F(engine, crowd)
 {
 	struct {
@@ -440,7 +500,7 @@ TEST_F(engine, crowd)
 						    promote, own[i].mr));
 		for (i = 0; i < ARRAY_SIZE(own); i++) {
 			ASSERT_EQ(0, pthread_join(own[i].thread, &pages));
-			ASSERT_NE(-1, (int64_t)pages);
+			EXPECT_EQ(PAGES, (uint64_t)pages);
 		}
 		for (i = 0; i < ARRAY_SIZE(own); i++)
 			ASSERT_EQ(0, rv_buf_check(&own[i].mem));
@@ -451,6 +511,9 @@ TEST_F(engine, crowd)
 	}
 	c = since(&self->dev, &self->before);
 	ASSERT_LT(0, c.engine);
+	ASSERT_LT(0, c.fallbacks);
+	/* there and back, three times each */
+	ASSERT_EQ(3 * 2 * ARRAY_SIZE(own) * LEN, c.engine + c.cpu);
 }
 
 /* A bad value is refused and changes nothing. */

@@ -6,6 +6,7 @@
  * done when memory is there.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -121,6 +122,36 @@ TEST_F_TIMEOUT(memory, promote, 600)
 	self->s.name = "promote";
 	self->s.try = try_promote;
 	self->s.undo = undo_promote;
+	ASSERT_EQ(0, rv_sweep(&self->s));
+}
+
+/* The process has only read: zero pages, which become the device's own. */
+static int zero_pages(struct rv_sweep *s)
+{
+	volatile uint8_t *byte = s->buf->base;
+	size_t i;
+
+	if (madvise(s->buf->base, s->buf->len, MADV_DONTNEED))
+		return -errno;
+	rv_buf_expect_byte(s->buf, 0, 0, s->buf->len);
+	for (i = 0; i < s->buf->len; i += RV_PAGE)
+		(void)byte[i];
+	return 0;
+}
+
+static int undo_promote_zero(struct rv_sweep *s, int res)
+{
+	int err = there_and_back(s);
+
+	return err ? err : zero_pages(s);
+}
+
+TEST_F_TIMEOUT(memory, promote_zero_pages, 600)
+{
+	self->s.name = "promote zero pages";
+	self->s.try = try_promote;
+	self->s.undo = undo_promote_zero;
+	ASSERT_EQ(0, zero_pages(&self->s));
 	ASSERT_EQ(0, rv_sweep(&self->s));
 }
 
@@ -246,6 +277,36 @@ TEST_F_TIMEOUT(memory, last_region, 600)
 	self->s.undo = undo_dereg;
 	ASSERT_EQ(0, move(&self->s, DEVICE));
 	ASSERT_EQ(0, rv_sweep(&self->s));
+}
+
+/* There is no memory at all on the way: that is counted, and nothing moves. */
+TEST_F_TIMEOUT(memory, none_to_promote, 120)
+{
+	int64_t pages = variant->len / RV_PAGE;
+
+	ASSERT_EQ(0, rv_fail_only("rxe_dmem_populate"));
+	rv_fail_often(100);
+	EXPECT_EQ(0, rv_promote_but(&self->dev, self->mr, RXE_HMM_SKIP_NOMEM,
+				    pages));
+	rv_fail_reset();
+	EXPECT_EQ(0, rv_dmem_used(NULL));
+	ASSERT_EQ(0, there_and_back(&self->s));
+}
+
+TEST_F_TIMEOUT(memory, none_to_demote, 120)
+{
+	uint64_t pages = variant->len / RV_PAGE;
+	struct rxe_hmm_migrate_resp resp;
+
+	ASSERT_EQ(0, move(&self->s, DEVICE));
+	ASSERT_EQ(0, rv_fail_only("rxe_batch_to_system"));
+	rv_fail_pages_often(100);
+	EXPECT_EQ(0, rv_hmm_migrate(self->mr, 0, variant->len, SYSTEM, &resp));
+	rv_fail_reset();
+	EXPECT_EQ(pages, resp.skipped[RXE_HMM_SKIP_NOMEM]);
+	EXPECT_EQ(pages, rv_hmm_total(&resp));
+	EXPECT_EQ(pages, rv_dmem_used(NULL));
+	ASSERT_EQ(0, there_and_back(&self->s));
 }
 
 static int try_prefer(struct rv_sweep *s)

@@ -47,6 +47,9 @@
 /* Prints the seed; ends the program with a skip if the device is missing. */
 void rv_init(int argc, char **argv);
 
+/* Part of that, to be done again when the module or the device was. */
+void rv_keep_policy_out(void);
+
 #define RV_HARNESS_MAIN						\
 	int main(int argc, char **argv)				\
 	{							\

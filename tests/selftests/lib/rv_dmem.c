@@ -70,6 +70,56 @@ int64_t rv_demote(struct ibv_mr *mr, size_t off, size_t len)
 	return move(mr, off, len, RV_SYSTEM);
 }
 
+static const char *const skip_counters[] = {
+	[RXE_HMM_SKIP_PINNED] = "promote_skipped_pinned",
+	[RXE_HMM_SKIP_FILE] = "promote_skipped_file",
+	[RXE_HMM_SKIP_SHARED] = "promote_skipped_shared",
+	[RXE_HMM_SKIP_KSM] = "promote_skipped_ksm",
+	[RXE_HMM_SKIP_LOCKED] = "promote_skipped_locked",
+	[RXE_HMM_SKIP_FULL] = "promote_skipped_full",
+	[RXE_HMM_SKIP_NOMEM] = "promote_skipped_nomem",
+	[RXE_HMM_SKIP_ABSENT] = "promote_skipped_absent",
+	[RXE_HMM_SKIP_BUSY] = "promote_skipped_busy",
+};
+
+#define NR_SKIPS	(sizeof(skip_counters) / sizeof(skip_counters[0]))
+
+static void count_skips(struct rv_dev *d, int64_t counts[NR_SKIPS])
+{
+	int i;
+
+	for (i = 0; i < NR_SKIPS; i++)
+		counts[i] = rv_stat_dev(d, skip_counters[i]);
+}
+
+int rv_promote_but(struct rv_dev *d, struct ibv_mr *mr, int reason,
+		   uint64_t want)
+{
+	int64_t before[NR_SKIPS], after[NR_SKIPS], n;
+	struct rxe_hmm_migrate_resp resp;
+	int i, err;
+
+	count_skips(d, before);
+	err = rv_hmm_migrate(mr, 0, mr->length, RV_DEVICE, &resp);
+	if (err)
+		return err;
+	count_skips(d, after);
+	for (i = 0; i < NR_SKIPS; i++) {
+		n = i == reason ? want : 0;
+		if (resp.skipped[i] == n && after[i] - before[i] == n)
+			continue;
+		rv_log("%s: %llu pages, counter %lld more, not %lld",
+		       skip_counters[i], resp.skipped[i],
+		       (long long)(after[i] - before[i]), (long long)n);
+		err = -EBADMSG;
+	}
+	if (resp.moved + resp.already + want != mr->length / RV_PAGE) {
+		rv_log("moved %llu, already %llu", resp.moved, resp.already);
+		err = -EBADMSG;
+	}
+	return err;
+}
+
 int64_t rv_on_device(struct ibv_mr *mr, size_t off, size_t len)
 {
 	struct rxe_hmm_query_range_resp resp;

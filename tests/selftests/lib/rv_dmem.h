@@ -29,6 +29,14 @@ int rv_dmem_resize(const char *dev, const char *size);
 int64_t rv_promote(struct ibv_mr *mr, size_t off, size_t len);
 int64_t rv_demote(struct ibv_mr *mr, size_t off, size_t len);
 
+/*
+ * Promote all of a region. These many pages must be skipped for this reason,
+ * the rest must move or be there, and the device's counters must say the same.
+ * 0, -EBADMSG, or the call's error.
+ */
+int rv_promote_but(struct rv_dev *d, struct ibv_mr *mr, int reason,
+		   uint64_t want);
+
 /* Pages of a range that are on the device, or -errno. */
 int64_t rv_on_device(struct ibv_mr *mr, size_t off, size_t len);
 

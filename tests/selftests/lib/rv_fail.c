@@ -68,12 +68,22 @@ void rv_fail_reset(void)
 	set_range("reject", 0, 0);
 }
 
-void rv_fail_often(int percent)
+static void fail_often(const char *kind, int percent)
 {
 	char text[16];
 
 	snprintf(text, sizeof(text), "%d", percent);
-	tune("failslab", "probability", text);
+	tune(kind, "probability", text);
+}
+
+void rv_fail_often(int percent)
+{
+	fail_often("failslab", percent);
+}
+
+void rv_fail_pages_often(int percent)
+{
+	fail_often("fail_page_alloc", percent);
 }
 
 /* Where a function of the kernel is: 0 or -errno. */

@@ -31,6 +31,8 @@ int rv_fail_not_in(const char *function, const char *other);
 
 /* Every allocation that counts fails with this probability, in percent. */
 void rv_fail_often(int percent);
+/* The same for whole pages. */
+void rv_fail_pages_often(int percent);
 
 /* The n-th allocation of this thread fails. Has it? Stops the counting. */
 void rv_fail_nth(int n);

@@ -85,6 +85,19 @@ int rv_hmm_migrate(struct ibv_mr *mr, size_t off, size_t len, int place,
 	return rv_ioctl_run(&c, mr->context);
 }
 
+int rv_hmm_migrate_number(struct ibv_context *ctx, uint32_t number, size_t len,
+			  int place, struct rxe_hmm_migrate_resp *resp)
+{
+	struct rxe_hmm_range range = { .length = len, .place = place };
+	struct rv_ioctl c;
+
+	rv_ioctl_init(&c, UVERBS_OBJECT_MR, RXE_HMM_METHOD_MIGRATE);
+	rv_ioctl_number(&c, RXE_HMM_ATTR_MR_NUMBER, number, sizeof(number));
+	rv_ioctl_buf(&c, RXE_HMM_ATTR_MR_RANGE, &range, sizeof(range));
+	rv_ioctl_buf(&c, RXE_HMM_ATTR_MR_RESP, resp, sizeof(*resp));
+	return rv_ioctl_run(&c, ctx);
+}
+
 int rv_hmm_prefer(struct ibv_mr *mr, size_t off, size_t len, int place)
 {
 	struct rxe_hmm_range range = {

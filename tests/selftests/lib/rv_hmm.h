@@ -32,6 +32,9 @@ int rv_ioctl_run(struct rv_ioctl *c, struct ibv_context *ctx);
 int rv_hmm_caps(struct ibv_context *ctx, struct rxe_hmm_caps *caps);
 int rv_hmm_migrate(struct ibv_mr *mr, size_t off, size_t len, int place,
 		   struct rxe_hmm_migrate_resp *resp);
+/* The same by the region's number (rv_stat_mrn()): needs privileges. */
+int rv_hmm_migrate_number(struct ibv_context *ctx, uint32_t number, size_t len,
+			  int place, struct rxe_hmm_migrate_resp *resp);
 int rv_hmm_prefer(struct ibv_mr *mr, size_t off, size_t len, int place);
 /* states: a byte for each page, or NULL */
 int rv_hmm_query(struct ibv_mr *mr, size_t off, size_t len, uint8_t *states,

@@ -9,7 +9,7 @@
  * Tests move pages themselves and say where they must be: the device's policy,
  * and that of devices that tests make, is to keep out of it.
  */
-static void keep_policy_out(void)
+void rv_keep_policy_out(void)
 {
 	char path[128];
 
@@ -38,5 +38,5 @@ void rv_init(int argc, char **argv)
 		exit(4);
 	}
 	rv_dev_close(&d);
-	keep_policy_out();
+	rv_keep_policy_out();
 }
