@@ -13,9 +13,11 @@
  *
  * A chunk and the backing of a block stay while a page of theirs is in use, so
  * whoever holds a page, or an entry of a mirror for it, needs no lock to ask
- * where it is.
+ * where it is. Who has only seen a page in a page table holds nothing: he says
+ * that he looks (SRCU), and a chunk that goes waits for that.
  */
 #include <linux/ioport.h>
+#include <linux/srcu.h>
 #include <linux/vmalloc.h>
 
 #include "rxe.h"
@@ -31,10 +33,38 @@ static const struct dev_pagemap_ops dmem_pagemap_ops = {
 	.migrate_to_ram	= rxe_migrate_to_ram,
 };
 
+DEFINE_STATIC_SRCU(lookers);
+
+/**
+ * rxe_dmem_look_begin - about to look at pages that page tables tell of
+ *
+ * Until rxe_dmem_look_end() there is a struct page for each page of device
+ * memory that is found in a page table, whether it is still in use or not.
+ *
+ * Context: may sleep; must not wait for device memory until the end.
+ * Return: what to give to rxe_dmem_look_end().
+ */
+int rxe_dmem_look_begin(void)
+{
+	return srcu_read_lock(&lookers);
+}
+
+/**
+ * rxe_dmem_look_end - the pages aren't looked at any more
+ * @look: what rxe_dmem_look_begin() returned
+ *
+ * Context: as rxe_dmem_look_begin(), the same thread.
+ */
+void rxe_dmem_look_end(int look)
+{
+	srcu_read_unlock(&lookers, look);
+}
+
 static void chunk_destroy(struct rxe_dmem_chunk *chunk)
 {
 	struct resource *res = chunk->res;
 
+	synchronize_srcu(&lookers);
 	memunmap_pages(&chunk->pagemap);
 	release_mem_region(res->start, resource_size(res));
 	kvfree(chunk->tags);

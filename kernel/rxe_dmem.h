@@ -95,6 +95,8 @@ void rxe_dmem_trim(struct rxe_dmem *dmem);
 void rxe_dmem_get_info(struct rxe_dmem *dmem, struct rxe_dmem_info *info);
 int rxe_dmem_populate(struct rxe_dmem *dmem, unsigned int pages, bool block);
 bool rxe_dmem_over(struct rxe_dmem *dmem);
+int rxe_dmem_look_begin(void);
+void rxe_dmem_look_end(int look);
 
 /* rxe_dmem_page.c */
 struct page *rxe_dmem_alloc_folio(struct rxe_dmem *dmem);

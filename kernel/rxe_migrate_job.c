@@ -132,23 +132,22 @@ static u8 page_outcome(const struct rxe_job *job, unsigned long pfn)
 int rxe_job_look(struct rxe_job *job)
 {
 	unsigned int i, n = 0;
+	int look, err;
 	u8 outcome;
-	int err;
 
+	look = rxe_dmem_look_begin();
 	err = rxe_migrate_look(job->mirror, job_va(job, job->first),
 			       job_va(job, job->end), job->pfns);
-	if (err)
-		return err;
-
-	for (i = job->first; i < job->end; i++) {
+	for (i = job->first; !err && i < job->end; i++) {
 		if (job->outcomes[i] == RXE_OUTCOME_MOVED)
 			continue;
 		outcome = page_outcome(job, job->pfns[i - job->first]);
 		job->outcomes[i] = outcome;
 		n += outcome == RXE_OUTCOME_PENDING;
 	}
+	rxe_dmem_look_end(look);
 
-	return n;
+	return err ? err : n;
 }
 
 /*

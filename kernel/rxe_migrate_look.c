@@ -161,7 +161,8 @@ static int look_at_all(struct look *look)
  * @pfns: for each page HMM_PFN_*, 0 where nothing is
  *
  * Nothing is faulted in and nothing is held, so this is a hint. Memory that may
- * not be read is looked at, too.
+ * not be read is looked at, too. Who looks at the pages themselves does so before
+ * rxe_dmem_look_end().
  *
  * Context: may sleep; mmap_lock isn't held, mm_users is.
  * Return: 0, -EBUSY if it changes too fast to be seen, or -ENOMEM.
@@ -204,15 +205,15 @@ static int query_region(struct rxe_mirror *mirror, unsigned long va,
 			unsigned long end, unsigned long *pfns, u8 *states)
 {
 	unsigned long i;
-	int err;
+	int look, err;
 
+	look = rxe_dmem_look_begin();
 	err = rxe_migrate_look(mirror, va, end, pfns);
-	if (err)
-		return err;
-	for (i = 0; i < (end - va) >> PAGE_SHIFT; i++)
+	for (i = 0; !err && i < (end - va) >> PAGE_SHIFT; i++)
 		states[i] = page_state(pfns[i]);
+	rxe_dmem_look_end(look);
 
-	return 0;
+	return err;
 }
 
 /**

@@ -427,10 +427,12 @@ static int try_fault(struct fault *f)
 static int fault_loop(struct fault *f, struct rxe_fault_budget *budget)
 {
 	struct rxe_dev *rxe = f->mmr->mirror->rxe;
-	int ret;
+	int look, ret;
 
 	for (;;) {
+		look = rxe_dmem_look_begin();
 		ret = try_fault(f);
+		rxe_dmem_look_end(look);
 		if (ret == -EAGAIN) {
 			/* it was faulted in, and that it took time is no loss */
 			rxe_fault_budget_restart(budget);

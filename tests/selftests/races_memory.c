@@ -400,6 +400,48 @@ TEST_F_TIMEOUT(changing, pages_dropped, 120)
 	ASSERT_RV_OK(go_on(s));
 }
 
+/* --- the device's memory goes while a fault has seen it -------------------- */
+
+FIXTURE(seen)
+{
+	struct scene s;
+};
+
+FIXTURE_SETUP(seen)
+{
+	ASSERT_EQ(0, scene_init(&self->s));
+}
+
+FIXTURE_TEARDOWN(seen)
+{
+	EXPECT_EQ(0, scene_fini(&self->s));
+}
+
+/* The pages go, what describes them waits for the fault. */
+TEST_F_TIMEOUT(seen, memory_goes, 120)
+{
+	struct scene *s = &self->s;
+	uint64_t end;
+
+	ASSERT_EQ(0, request(s, DEVICE));
+	s->way = EVICT;
+	rv_race_arm("fault_walked", 1, 20000);
+	ASSERT_EQ(0, post(s, WRITE));
+	ASSERT_EQ(0, rv_race_wait("fault_walked", 1));
+	ASSERT_EQ(0, pthread_create(&s->thread, NULL, mover, s));
+	ASSERT_TRUE(rv_wait_for(!rv_get(USED_FILE, NULL)));
+	for (end = rv_now_ms() + HOLD_MS; rv_now_ms() < end; rv_pause())
+		ASSERT_LT(0, rv_live("chunks"));
+	ASSERT_EQ(1, rv_race_held("fault_walked"));
+	ASSERT_EQ(0, rv_race_release("fault_walked"));
+	ASSERT_EQ(0, pthread_join(s->thread, NULL));
+	ASSERT_EQ(0, s->result);
+	ASSERT_EQ(0, rv_live("chunks"));
+	ASSERT_RV_OK(rv_wait(&s->e.pair.a));
+	effect(s, WRITE);
+	ASSERT_EQ(0, rv_ends_check(&s->e));
+}
+
 /* --- what is written on the device is dirty ------------------------------- */
 
 FIXTURE(dirty)
