@@ -8,8 +8,8 @@
  * The stripes lie across each other's blocks of 2 MiB, and one variant's device
  * is smaller than the region, so that pages are evicted all the time.
  *
- * RXE_CHURN_SECONDS says for how long; the default is 12, and 60 for the one
- * that has all of it. Needs root.
+ * RXE_CHURN_SECONDS says for how long each variant runs; the default is 12.
+ * Needs root.
  */
 #define _GNU_SOURCE
 #include <errno.h>
