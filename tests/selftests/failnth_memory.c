@@ -284,6 +284,9 @@ TEST_F_TIMEOUT(memory, none_to_promote, 120)
 {
 	int64_t pages = variant->len / RV_PAGE;
 
+	/* the device has none of its memory yet */
+	ASSERT_EQ(0, rv_put(SIZE_FILE, "0"));
+	ASSERT_EQ(0, rv_put(SIZE_FILE, MEMORY));
 	ASSERT_EQ(0, rv_fail_only("rxe_dmem_populate"));
 	rv_fail_often(100);
 	EXPECT_EQ(0, rv_promote_but(&self->dev, self->mr, RXE_HMM_SKIP_NOMEM,
