@@ -11,6 +11,7 @@
 [RXE_CNT_PAGE_INVALIDATIONS].name = "page_invalidations",
 [RXE_CNT_PAGE_INVALIDATIONS_HANDLED].name = "page_invalidations_handled",
 [RXE_CNT_PAGE_PREFETCH].name = "page_prefetch",
+[RXE_CNT_PREFETCHES_CANCELLED].name = "prefetches_cancelled",
 [RXE_CNT_COPY_BATCHES].name = "copy_batches",
 [RXE_CNT_COPY_ENGINE_BYTES].name = "copy_engine_bytes",
 [RXE_CNT_COPY_CPU_BYTES].name = "copy_cpu_bytes",

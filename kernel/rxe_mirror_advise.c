@@ -94,8 +94,10 @@ static void advise_destroy(struct advise *advise)
 static void advise_work(struct work_struct *work)
 {
 	struct advise *advise = container_of(work, struct advise, work);
+	struct rxe_dev *rxe = to_rdev(advise->ranges[0].mr->ibmr.device);
 
-	fill_all(advise);
+	if (fill_all(advise) == -ECANCELED)
+		rxe_counter_inc(rxe, RXE_CNT_PREFETCHES_CANCELLED);
 	advise_destroy(advise);
 }
 

@@ -197,12 +197,19 @@ VARIANT(local_read_minor, READ, true, RV_MINOR, 50000, 4096);
 VARIANT(local_read_protected, READ, true, RV_PROTECTED, 50000, 4096);
 
 /*
- * One packet lost would end the connection: little time, no retries. Only RNR
- * NAKs are without end.
+ * One packet lost would end the connection: a second, no retries. Only RNR NAKs
+ * are without end. A kernel that moves data very slowly gets four seconds.
  */
-static const struct rv_opts strict = {
-	.timeout = 16, .retry = -1, .rnr_retry = 7, .min_rnr_timer = 12,
-};
+static struct rv_opts strict_opts(int mtu)
+{
+	return (struct rv_opts){
+		.mtu = mtu,
+		.timeout = rv_shrink(16) < 16 ? 20 : 18,
+		.retry = -1,
+		.rnr_retry = 7,
+		.min_rnr_timer = 12,
+	};
+}
 
 static int open_ends(struct rv_ends *e, struct rv_pager *p,
 		     const struct rv_opts *opts, bool local,
@@ -227,9 +234,8 @@ static int open_ends(struct rv_ends *e, struct rv_pager *p,
 
 FIXTURE_SETUP(op)
 {
-	struct rv_opts opts = strict;
+	struct rv_opts opts = strict_opts(variant->mtu);
 
-	opts.mtu = variant->mtu;
 	opts.srq = variant->op == SEND_SRQ;
 	ASSERT_EQ(0, open_ends(&self->e, &self->p, &opts, variant->local,
 			       variant->mode));
@@ -307,9 +313,8 @@ FIXTURE(slow)
 
 FIXTURE_SETUP(slow)
 {
-	struct rv_opts opts = strict;
+	struct rv_opts opts = strict_opts(4096);
 
-	opts.mtu = 4096;
 	ASSERT_EQ(0, open_ends(&self->e, &self->p, &opts, false, RV_MISSING));
 }
 

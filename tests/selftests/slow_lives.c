@@ -234,12 +234,16 @@ TEST_F(alone, prefetch)
 TEST_F(alone, prefetch_dereg)
 {
 	struct rv_ends *e = &self->e;
+	int64_t before;
 
 	ASSERT_EQ(0, rv_ends_init(e, &opts, LEN, RV_ODP, RV_ODP));
 	ASSERT_EQ(0, rv_pager_start(&self->p, &e->mem_b, LEN, RV_MISSING));
+	before = rv_stat_dev(&e->dev, "prefetches_cancelled");
+	ASSERT_LE(0, before);
 	ASSERT_EQ(0, prefetch(e, 0));
 	ASSERT_EQ(0, rv_pager_wait(&self->p, 1));
 	ASSERT_AT_ONCE(ASSERT_EQ(0, ibv_dereg_mr(e->mr_b)));
+	ASSERT_EQ(before + 1, rv_stat_dev(&e->dev, "prefetches_cancelled"));
 	ASSERT_AT_ONCE(ASSERT_EQ(0, ibv_dereg_mr(e->mr_a)));
 	e->mr_a = NULL;
 	e->mr_b = NULL;
