@@ -75,6 +75,27 @@ static u64 age(const struct rxe_heat *heat, u64 now)
 	return now > stamp ? now - stamp : 0;
 }
 
+/*
+ * How far @n is off from what the last fold lets expect of @ms. Not more is
+ * expected than there was of late, if the last fold was long ago.
+ */
+static void note_change(struct rxe_heat *heat, u64 n, u64 ms, u32 half_life)
+{
+	u64 sum = rxe_heat_decay(heat->read_sum + heat->write_sum, ms, half_life);
+	u64 expected, change;
+
+	expected = mul_u64_u64_shr(heat->last_rate, min_t(u64, ms, half_life),
+				   RXE_HEAT_SHIFT);
+	expected = min(expected, sum >> RXE_HEAT_SHIFT);
+	change = n > expected ? n - expected : expected - n;
+	/* so that the squares of some thousands fit */
+	change = min(change, 1ULL << 17);
+	heat->change_sum = rxe_heat_decay(heat->change_sum, ms, half_life) +
+			   ((change * change) << RXE_HEAT_SHIFT);
+	if (ms)
+		heat->last_rate = div64_u64(n << RXE_HEAT_SHIFT, ms);
+}
+
 /**
  * rxe_heat_fold - add what was counted to the sums
  * @heat: the heat; one at a time folds it
@@ -101,14 +122,11 @@ struct rxe_heat_found rxe_heat_fold(struct rxe_heat *heat, u64 now, u32 half_lif
 	heat->seen_writes = writes;
 	heat->seen_on_device = device;
 
+	note_change(heat, n, ms, half_life);
 	WRITE_ONCE(heat->read_sum, rxe_heat_decay(heat->read_sum, ms, half_life) +
 		   ((u64)new_reads << RXE_HEAT_SHIFT));
 	WRITE_ONCE(heat->write_sum, rxe_heat_decay(heat->write_sum, ms, half_life) +
 		   ((u64)new_writes << RXE_HEAT_SHIFT));
-	/* 2^20 accesses squared, shifted, leave room for 2^8 of their kind */
-	n = min(n, 1ULL << 20);
-	heat->square_sum = rxe_heat_decay(heat->square_sum, ms, half_life) +
-			   ((n * n) << RXE_HEAT_SHIFT);
 	WRITE_ONCE(heat->nr_reads, heat->nr_reads + new_reads);
 	WRITE_ONCE(heat->nr_writes, heat->nr_writes + new_writes);
 	WRITE_ONCE(heat->nr_on_device, heat->nr_on_device + found.on_device);
@@ -138,30 +156,22 @@ u64 rxe_heat_sum(const struct rxe_heat *heat, u64 now, u32 half_life)
 /**
  * rxe_heat_noise - how far the sum may be off by chance
  * @heat: the heat
- * @period: time between folds, in ms
- * @half_life: in ms, at least 1
  *
- * The standard deviation of the sum, estimated from how much the finds of the
- * folds differ: messages of many packets come in bursts, and make more noise
- * than single accesses do. It is no less than that of single accesses.
+ * The standard deviation of the sum, estimated from how much each fold differs
+ * from the one before: messages of many packets come in bursts, and make more
+ * noise than single accesses do, while a rate that becomes another is no noise.
+ * It is no less than that of single accesses.
  *
  * Context: any, but one at a time with rxe_heat_fold().
  * Return: the deviation, with %RXE_HEAT_SHIFT bits behind the point.
  */
-u64 rxe_heat_noise(const struct rxe_heat *heat, u32 period, u32 half_life)
+u64 rxe_heat_noise(const struct rxe_heat *heat)
 {
 	u64 sum = (heat->read_sum + heat->write_sum) >> RXE_HEAT_SHIFT;
-	u64 squares = heat->square_sum >> RXE_HEAT_SHIFT;
-	u64 mean, variance;
+	/* a difference has twice the variance of what it is between */
+	u64 changes = heat->change_sum >> (RXE_HEAT_SHIFT + 1);
 
-	/* so that the square of it fits */
-	sum = min_t(u64, sum, S32_MAX);
-	period = min(period, half_life);
-	/* sum^2 * ln 2 * period / half_life: the squares, did none differ */
-	mean = mul_u64_u64_div_u64(sum * LN2 >> ONE_SHIFT, sum * period, half_life);
-	variance = max(squares > mean ? squares - mean : 0, sum) / 2;
-
-	return (u64)int_sqrt64(variance) << RXE_HEAT_SHIFT;
+	return (u64)int_sqrt64(max(changes, sum) / 2) << RXE_HEAT_SHIFT;
 }
 
 /**

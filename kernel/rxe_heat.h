@@ -33,7 +33,9 @@
  * @seen_on_device: @on_device when last folded
  * @read_sum: decayed number of reads
  * @write_sum: decayed number of writes
- * @square_sum: decayed sum of the squares of what each fold has found
+ * @change_sum: decayed sum of the squares of how far each fold was off from what
+ *	the one before let expect
+ * @last_rate: accesses in a ms that the last fold has found
  * @nr_reads: all reads
  * @nr_writes: all writes
  * @nr_on_device: of both, those served from the device's memory
@@ -52,7 +54,8 @@ struct rxe_heat {
 	u32		seen_on_device;
 	u64		read_sum;
 	u64		write_sum;
-	u64		square_sum;
+	u64		change_sum;
+	u64		last_rate;
 	u64		nr_reads;
 	u64		nr_writes;
 	u64		nr_on_device;
@@ -89,7 +92,7 @@ static inline bool rxe_heat_is_fresh(const struct rxe_heat *heat)
 u64 rxe_heat_decay(u64 sum, u64 ms, u32 half_life);
 struct rxe_heat_found rxe_heat_fold(struct rxe_heat *heat, u64 now, u32 half_life);
 u64 rxe_heat_sum(const struct rxe_heat *heat, u64 now, u32 half_life);
-u64 rxe_heat_noise(const struct rxe_heat *heat, u32 period, u32 half_life);
+u64 rxe_heat_noise(const struct rxe_heat *heat);
 u64 rxe_heat_rate(u64 sum, u32 half_life);
 u64 rxe_heat_sum_of_rate(u64 rate, u32 half_life);
 

@@ -80,8 +80,8 @@ static void note_move(struct rxe_tier *tier, struct rxe_mirror *mirror,
 	} else if (region) {
 		region->on_device = there;
 		region->tier.arrived = look->now;
-		/* what can't move isn't tried each time */
-		if (there + full < pages)
+		/* what gets no further isn't tried each time */
+		if (!counts->moved && there + full < pages)
 			rxe_tier_back_off(&region->tier, look->now, &look->knobs);
 	}
 	rcu_read_unlock();

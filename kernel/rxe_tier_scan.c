@@ -107,8 +107,7 @@ static void add_view(struct rxe_tier_look *look, struct rxe_mirror *mirror,
 		return;
 	view = &look->views[look->nr_views - 1];
 	view->heat = heat;
-	view->noise = rxe_heat_noise(&region->heat, look->knobs.period,
-				     look->knobs.half_life);
+	view->noise = rxe_heat_noise(&region->heat);
 	view->base = base;
 	view->mirror = mirror->id;
 	view->first = READ_ONCE(region->first);

@@ -161,7 +161,7 @@ static u64 noise_of(struct rxe_heat *heat, unsigned int per, bool burst)
 		rxe_heat_fold(heat, i * 100, 8000);
 	}
 
-	return rxe_heat_noise(heat, 100, 8000);
+	return rxe_heat_noise(heat) >> RXE_HEAT_SHIFT;
 }
 
 static void heat_noise(struct kunit *test)
@@ -169,33 +169,59 @@ static void heat_noise(struct kunit *test)
 	struct rxe_heat even = {}, burst = {}, zero = {};
 	u64 noise, sum;
 
-	KUNIT_EXPECT_EQ(test, 0, rxe_heat_noise(&zero, 100, 1000));
+	KUNIT_EXPECT_EQ(test, 0, rxe_heat_noise(&zero));
 
 	/* steady: that of a Poisson process, the root of half the sum */
-	noise = noise_of(&even, 50, false) >> RXE_HEAT_SHIFT;
+	noise = noise_of(&even, 50, false);
 	sum = even.read_sum >> RXE_HEAT_SHIFT;
-	KUNIT_EXPECT_GE(test, noise + 1, int_sqrt(sum / 2));
-	KUNIT_EXPECT_LE(test, noise, 2 * int_sqrt(sum / 2));
+	KUNIT_EXPECT_EQ(test, noise, int_sqrt(sum / 2));
 
 	/* in bursts of 800, about the root of 800 times that */
-	noise = noise_of(&burst, 50, true) >> RXE_HEAT_SHIFT;
+	noise = noise_of(&burst, 50, true);
 	sum = burst.read_sum >> RXE_HEAT_SHIFT;
 	KUNIT_EXPECT_GE(test, noise * 10, 9 * int_sqrt(800 * sum / 2));
 	KUNIT_EXPECT_LE(test, noise * 10, 11 * int_sqrt(800 * sum / 2));
+}
+
+/* A rate that changes, and folds that come late, are no noise. */
+static void heat_noise_is_not_change(struct kunit *test)
+{
+	struct rxe_heat heat = {};
+	unsigned int ms = 0, i;
+	u64 noise, sum;
+
+	for (i = 0; i < 10; i++) {
+		ms += 100 + i * 20;
+		count(&heat, 100 + i * 20, 0, false);
+		rxe_heat_fold(&heat, ms, 2000);
+	}
+	sum = heat.read_sum >> RXE_HEAT_SHIFT;
+	noise = rxe_heat_noise(&heat) >> RXE_HEAT_SHIFT;
+	/* the first find, of 100, is one change */
+	KUNIT_EXPECT_LE(test, noise, int_sqrt(100 * 100 / 4) + int_sqrt(sum / 2));
+
+	/* after long idleness nothing is expected */
+	rxe_heat_fold(&heat, ms + 40000, 2000);
+	KUNIT_EXPECT_LE(test, rxe_heat_noise(&heat) >> RXE_HEAT_SHIFT, 1);
 }
 
 /* No input makes it divide by zero or overflow a division. */
 static void heat_extremes(struct kunit *test)
 {
 	struct rxe_heat heat = {
+		.reads = U32_MAX,
+		.writes = U32_MAX,
 		.read_sum = U64_MAX / 2,
 		.write_sum = U64_MAX / 2,
-		.square_sum = U64_MAX,
+		.change_sum = U64_MAX,
+		.last_rate = U64_MAX,
 	};
 
-	rxe_heat_noise(&heat, U32_MAX, 1);
-	rxe_heat_noise(&heat, 1, U32_MAX);
-	rxe_heat_noise(&heat, U32_MAX, U32_MAX);
+	rxe_heat_noise(&heat);
+	rxe_heat_fold(&heat, 0, 1);
+	rxe_heat_fold(&heat, 1, U32_MAX);
+	rxe_heat_fold(&heat, U64_MAX, U32_MAX);
+	rxe_heat_noise(&heat);
 	rxe_heat_rate(U64_MAX, 1);
 	rxe_heat_rate(U64_MAX, U32_MAX);
 	KUNIT_EXPECT_GT(test, rxe_heat_sum_of_rate(1000000, 600000), 0);
@@ -209,6 +235,7 @@ static struct kunit_case rxe_heat_cases[] = {
 	KUNIT_CASE(heat_period_does_not_matter),
 	KUNIT_CASE(heat_tells_the_rate),
 	KUNIT_CASE(heat_noise),
+	KUNIT_CASE(heat_noise_is_not_change),
 	KUNIT_CASE(heat_extremes),
 	{}
 };

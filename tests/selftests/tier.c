@@ -14,7 +14,7 @@
 
 #define LEN		(16UL << 20)
 #define REGION		RV_HUGE
-#define PAGES		(int64_t)(REGION / RV_PAGE)
+#define PAGES		((int64_t)(REGION / RV_PAGE))
 /* Accesses between two looks at the result. */
 #define STRIDE		20
 
@@ -400,12 +400,18 @@ TEST_F(tier, moved_by_hand)
 TEST_F(tier, taken_back)
 {
 	struct rv_ends *e = &self->e;
+	int64_t looks;
 
 	ASSERT_EQ(0, set("mode", "auto"));
-	ASSERT_EQ(0, set("backoff_ms", "60000"));
 	ASSERT_RV_OK(heat_until(e, 1 << 1, 1));
+	ASSERT_EQ(0, set("backoff_ms", "60000"));
 	ASSERT_EQ(0, rv_buf_check(&e->mem_b));
 	ASSERT_EQ(0, on_device(e, 1));
+	/* two looks: one of them has begun after this */
+	looks = count(e, "tier_looks");
+	while (count(e, "tier_looks") < looks + 2)
+		ASSERT_RV_OK(heat(e, 1, STRIDE));
+	ASSERT_EQ(0, set("backoff_ms", "10"));
 	ASSERT_RV_OK(heat_until(e, 0x22, 5));
 	EXPECT_EQ(0, on_device(e, 1));
 }
