@@ -22,6 +22,7 @@
 struct rxe_hmm_dev;
 struct rxe_mirror_mr;
 struct rxe_region;
+struct rxe_mirror;
 
 /* What the policy does. */
 enum rxe_tier_mode {
@@ -79,6 +80,28 @@ struct rxe_tier_look {
 	u32			max_views;
 };
 
+/**
+ * struct rxe_tier_heat - a region's heat, for people
+ * @base: the region's first address
+ * @reads: reads so far
+ * @writes: writes so far
+ * @on_device: of both, those served from the device's memory
+ * @cpu_faults: times that the CPU has taken pages of it back
+ * @read_rate: reads a second, of late
+ * @write_rate: writes a second, of late
+ * @device_pages: how many of its pages are on the device
+ */
+struct rxe_tier_heat {
+	unsigned long	base;
+	u64		reads;
+	u64		writes;
+	u64		on_device;
+	u32		cpu_faults;
+	u32		read_rate;
+	u32		write_rate;
+	u32		device_pages;
+};
+
 /* rxe_tier.c */
 struct rxe_tier *rxe_tier_create(struct rxe_hmm_dev *hmm);
 void rxe_tier_destroy(struct rxe_tier *tier);
@@ -91,6 +114,9 @@ u64 rxe_tier_clock(void);
 /* rxe_tier_scan.c */
 void rxe_tier_claim(struct rxe_region *region, unsigned long base,
 		    const struct rxe_mirror_mr *mmr);
+unsigned int rxe_tier_report(struct rxe_mirror *mirror, unsigned long *start,
+			     unsigned long end, struct rxe_tier_heat *heats,
+			     unsigned int max);
 void rxe_tier_scan(struct rxe_tier *tier, struct rxe_tier_look *look);
 
 /* rxe_tier_knobs.c */

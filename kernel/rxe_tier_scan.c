@@ -193,3 +193,77 @@ void rxe_tier_scan(struct rxe_tier *tier, struct rxe_tier_look *look)
 		rxe_mirror_unkeep(mirror);
 	}
 }
+
+static u32 rate_of(struct rxe_mirror *mirror, const struct rxe_heat *heat, u64 sum)
+{
+	u32 half_life = READ_ONCE(mirror->tier->knobs.half_life);
+	u64 now = rxe_tier_clock(), stamp = READ_ONCE(heat->stamp);
+
+	sum = rxe_heat_decay(sum, now > stamp ? now - stamp : 0, half_life);
+
+	return min_t(u64, rxe_heat_rate(sum, half_life), U32_MAX);
+}
+
+/* Fill in a region's heat; returns false if it was never accessed. */
+static bool report_region(struct rxe_mirror *mirror, struct rxe_region *region,
+			  unsigned long base, struct rxe_tier_heat *to)
+{
+	struct rxe_heat *heat = &region->heat;
+
+	to->base = base;
+	to->reads = READ_ONCE(heat->nr_reads);
+	to->writes = READ_ONCE(heat->nr_writes);
+	to->on_device = READ_ONCE(heat->nr_on_device);
+	to->cpu_faults = atomic_read(&heat->cpu_faults);
+	to->read_rate = rate_of(mirror, heat, READ_ONCE(heat->read_sum));
+	to->write_rate = rate_of(mirror, heat, READ_ONCE(heat->write_sum));
+	read_lock(&region->lock);
+	to->device_pages = count_on_device(region);
+	read_unlock(&region->lock);
+
+	return to->reads || to->writes || to->device_pages;
+}
+
+/**
+ * rxe_tier_report - the heat of a range
+ * @mirror: the mirror; the caller keeps it, or has an MR of it
+ * @start: first address; moved to where to go on
+ * @end: end of the range
+ * @heats: where to put it
+ * @max: room for so many regions, at least 1
+ *
+ * Context: may sleep.
+ * Return: how many regions there are; when @max is reached, @start is less than
+ * @end if there may be more.
+ */
+unsigned int rxe_tier_report(struct rxe_mirror *mirror, unsigned long *start,
+			     unsigned long end, struct rxe_tier_heat *heats,
+			     unsigned int max)
+{
+	unsigned long va = round_down(*start, RXE_REGION_SIZE), i;
+	struct rxe_region *region;
+	unsigned int n = 0;
+
+	while (va < end && n < max) {
+		i = va >> RXE_WINDOW_SHIFT;
+		/* windows are few, and what is between them may be much */
+		if (!xa_find(&mirror->windows, &i, (end - 1) >> RXE_WINDOW_SHIFT,
+			     XA_PRESENT)) {
+			va = end;
+			break;
+		}
+		va = max(va, i << RXE_WINDOW_SHIFT);
+		rcu_read_lock();
+		do {
+			region = rxe_mirror_region(mirror, va);
+			if (region && report_region(mirror, region, va, &heats[n]))
+				n++;
+			va += RXE_REGION_SIZE;
+		} while (va < end && n < max && va & (RXE_WINDOW_SIZE - 1));
+		rcu_read_unlock();
+		cond_resched();
+	}
+	*start = min(va, end);
+
+	return n;
+}

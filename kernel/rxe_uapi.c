@@ -66,6 +66,9 @@ static_assert(sizeof(struct rxe_hmm_caps) == 64);
 static_assert(sizeof(struct rxe_hmm_range) == 32);
 static_assert(sizeof(struct rxe_hmm_migrate_resp) == 152);
 static_assert(sizeof(struct rxe_hmm_query_range_resp) == 48);
+static_assert(sizeof(struct rxe_hmm_heat) == 64);
+static_assert(sizeof(struct rxe_hmm_query_heat_resp) == 16);
+static_assert(RXE_HMM_HEAT_SHIFT == RXE_REGION_SHIFT);
 
 /*
  * struct call - one call of a method of an MR
@@ -246,7 +249,7 @@ static int UVERBS_HANDLER(RXE_HMM_METHOD_QUERY_CAPS)(struct uverbs_attr_bundle *
 	struct rxe_hmm_caps caps = {
 		.abi_version = RXE_HMM_ABI_VERSION,
 		.caps = RXE_HMM_CAP_MIGRATE | RXE_HMM_CAP_PREFER |
-			RXE_HMM_CAP_QUERY_RANGE,
+			RXE_HMM_CAP_QUERY_RANGE | RXE_HMM_CAP_QUERY_HEAT,
 		.page_sizes = PAGE_SIZE | RXE_DMEM_BLOCK_SIZE,
 		.page_size = PAGE_SIZE,
 		.max_states = MAX_STATES,
@@ -429,6 +432,65 @@ static int UVERBS_HANDLER(RXE_HMM_METHOD_QUERY_RANGE)(struct uverbs_attr_bundle 
 					     &query.resp, sizeof(query.resp));
 }
 
+/* What was found, as the interface has it. */
+static int give_heats(struct call *call, const struct rxe_tier_heat *found,
+		      struct rxe_hmm_query_heat_resp *resp)
+{
+	struct rxe_hmm_heat *heats;
+	unsigned int i;
+	int err;
+
+	heats = uverbs_zalloc(call->attrs, max(resp->heats, 1U) * sizeof(*heats));
+	if (IS_ERR(heats))
+		return PTR_ERR(heats);
+	for (i = 0; i < resp->heats; i++) {
+		heats[i].address = found[i].base;
+		heats[i].reads = found[i].reads;
+		heats[i].writes = found[i].writes;
+		heats[i].device_accesses = found[i].on_device;
+		heats[i].cpu_faults = found[i].cpu_faults;
+		heats[i].read_rate = found[i].read_rate;
+		heats[i].write_rate = found[i].write_rate;
+		heats[i].device_pages = found[i].device_pages;
+	}
+	err = uverbs_copy_to(call->attrs, RXE_HMM_ATTR_MR_HEATS, heats,
+			     resp->heats * sizeof(*heats));
+	if (err)
+		return err;
+
+	return uverbs_copy_to_struct_or_zero(call->attrs, RXE_HMM_ATTR_MR_RESP,
+					     resp, sizeof(*resp));
+}
+
+static int UVERBS_HANDLER(RXE_HMM_METHOD_QUERY_HEAT)(struct uverbs_attr_bundle *attrs)
+{
+	struct rxe_hmm_query_heat_resp resp = {};
+	struct rxe_tier_heat *found;
+	struct call call = {};
+	unsigned long start;
+	int max, err;
+
+	err = read_range(&call, attrs, 1);
+	if (err)
+		return err;
+	max = uverbs_attr_get_len(attrs, RXE_HMM_ATTR_MR_HEATS) /
+	      sizeof(struct rxe_hmm_heat);
+	found = uverbs_zalloc(attrs, max * sizeof(*found));
+	if (IS_ERR(found))
+		return PTR_ERR(found);
+
+	err = get_mr(&call);
+	if (err)
+		return err;
+	start = call.start;
+	resp.heats = rxe_tier_report(call.mmr->mirror, &start, call.end, found, max);
+	resp.next = start == call.end ? call.range.offset + call.range.length :
+		    start - call.mmr->umem.address;
+	put_mr(&call);
+
+	return give_heats(&call, found, &resp);
+}
+
 /* The structures, and the last member that each of them has had from the start. */
 #define CAPS_TYPE \
 	UVERBS_ATTR_STRUCT(struct rxe_hmm_caps, reserved)
@@ -438,6 +500,8 @@ static int UVERBS_HANDLER(RXE_HMM_METHOD_QUERY_RANGE)(struct uverbs_attr_bundle 
 	UVERBS_ATTR_STRUCT(struct rxe_hmm_migrate_resp, skipped)
 #define QUERY_RANGE_RESP_TYPE \
 	UVERBS_ATTR_STRUCT(struct rxe_hmm_query_range_resp, writable)
+#define QUERY_HEAT_RESP_TYPE \
+	UVERBS_ATTR_STRUCT(struct rxe_hmm_query_heat_resp, next)
 
 DECLARE_UVERBS_NAMED_METHOD(RXE_HMM_METHOD_QUERY_CAPS,
 			    UVERBS_ATTR_PTR_OUT(RXE_HMM_ATTR_CAPS,
@@ -489,13 +553,32 @@ DECLARE_UVERBS_NAMED_METHOD(RXE_HMM_METHOD_QUERY_RANGE,
 						UVERBS_ATTR_MIN_SIZE(1),
 						UA_OPTIONAL));
 
+DECLARE_UVERBS_NAMED_METHOD(RXE_HMM_METHOD_QUERY_HEAT,
+			    UVERBS_ATTR_IDR(RXE_HMM_ATTR_MR_HANDLE,
+					    UVERBS_OBJECT_MR,
+					    UVERBS_ACCESS_READ,
+					    UA_OPTIONAL),
+			    UVERBS_ATTR_PTR_IN(RXE_HMM_ATTR_MR_NUMBER,
+					       UVERBS_ATTR_TYPE(u32),
+					       UA_OPTIONAL),
+			    UVERBS_ATTR_PTR_IN(RXE_HMM_ATTR_MR_RANGE,
+					       RANGE_TYPE,
+					       UA_MANDATORY),
+			    UVERBS_ATTR_PTR_OUT(RXE_HMM_ATTR_MR_RESP,
+						QUERY_HEAT_RESP_TYPE,
+						UA_MANDATORY),
+			    UVERBS_ATTR_PTR_OUT(RXE_HMM_ATTR_MR_HEATS,
+						UVERBS_ATTR_MIN_SIZE(sizeof(struct rxe_hmm_heat)),
+						UA_MANDATORY));
+
 ADD_UVERBS_METHODS(device_methods, UVERBS_OBJECT_DEVICE,
 		   &UVERBS_METHOD(RXE_HMM_METHOD_QUERY_CAPS));
 
 ADD_UVERBS_METHODS(mr_methods, UVERBS_OBJECT_MR,
 		   &UVERBS_METHOD(RXE_HMM_METHOD_MIGRATE),
 		   &UVERBS_METHOD(RXE_HMM_METHOD_PREFER),
-		   &UVERBS_METHOD(RXE_HMM_METHOD_QUERY_RANGE));
+		   &UVERBS_METHOD(RXE_HMM_METHOD_QUERY_RANGE),
+		   &UVERBS_METHOD(RXE_HMM_METHOD_QUERY_HEAT));
 
 const struct uapi_definition rxe_uapi_defs[] = {
 	UAPI_DEF_CHAIN_OBJ_TREE(UVERBS_OBJECT_DEVICE, &device_methods),

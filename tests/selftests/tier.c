@@ -416,6 +416,66 @@ TEST_F(tier, taken_back)
 	EXPECT_EQ(0, on_device(e, 1));
 }
 
+/* What a program is told of the heat. */
+TEST_F(tier, told)
+{
+	struct rxe_hmm_query_heat_resp resp;
+	struct rxe_hmm_heat heats[4];
+	struct rv_ends *e = &self->e;
+	int64_t before;
+
+	ASSERT_EQ(0, rv_hmm_heat(e->mr_b, 0, LEN, heats, 4, &resp));
+	EXPECT_EQ(0, resp.heats);
+	EXPECT_EQ(LEN, resp.next);
+
+	ASSERT_EQ(0, set("mode", "manual"));
+	before = count(e, "accesses");
+	ASSERT_RV_OK(heat(e, 2, 100));
+	ASSERT_RV_OK(heat(e, 5, 40));
+	ASSERT_EQ(PAGES, rv_promote(e->mr_b, 5 * REGION, REGION));
+	ASSERT_RV_OK(heat(e, 5, 20));
+	ASSERT_TRUE(rv_wait_for(count(e, "accesses") - before >= 160));
+
+	ASSERT_EQ(0, rv_hmm_heat(e->mr_b, 0, LEN, heats, 4, &resp));
+	ASSERT_EQ(2, resp.heats);
+	EXPECT_EQ(LEN, resp.next);
+	EXPECT_EQ((uintptr_t)e->mem_b.base + 2 * REGION, heats[0].address);
+	EXPECT_GE(heats[0].reads, 50);
+	EXPECT_GE(heats[0].writes, 50);
+	EXPECT_EQ(0, heats[0].device_accesses);
+	EXPECT_EQ(0, heats[0].device_pages);
+	EXPECT_EQ((uintptr_t)e->mem_b.base + 5 * REGION, heats[1].address);
+	EXPECT_GE(heats[1].reads, 30);
+	EXPECT_GE(heats[1].writes, 30);
+	EXPECT_GE(heats[1].device_accesses, 20);
+	EXPECT_LT(heats[1].device_accesses, heats[1].reads + heats[1].writes);
+	EXPECT_EQ(PAGES, heats[1].device_pages);
+	EXPECT_EQ(0, heats[1].cpu_faults);
+
+	/* one by one, and of a part */
+	ASSERT_EQ(0, rv_hmm_heat(e->mr_b, 0, LEN, heats, 1, &resp));
+	ASSERT_EQ(1, resp.heats);
+	ASSERT_EQ(3 * REGION, resp.next);
+	ASSERT_EQ(0, rv_hmm_heat(e->mr_b, resp.next, LEN - resp.next, heats, 1,
+				 &resp));
+	ASSERT_EQ(1, resp.heats);
+	EXPECT_EQ((uintptr_t)e->mem_b.base + 5 * REGION, heats[0].address);
+	ASSERT_EQ(0, rv_hmm_heat(e->mr_b, 3 * REGION, REGION, heats, 4, &resp));
+	EXPECT_EQ(0, resp.heats);
+	EXPECT_EQ(4 * REGION, resp.next);
+
+	/* the CPU takes it back */
+	ASSERT_EQ(0, rv_buf_check(&e->mem_b));
+	ASSERT_EQ(0, rv_hmm_heat(e->mr_b, 5 * REGION, REGION, heats, 4, &resp));
+	ASSERT_EQ(1, resp.heats);
+	EXPECT_GE(heats[0].cpu_faults, 1);
+
+	EXPECT_EQ(-EINVAL, rv_hmm_heat(e->mr_a, 0, LEN, heats, 4, &resp));
+	EXPECT_EQ(-ERANGE, rv_hmm_heat(e->mr_b, REGION, LEN, heats, 4, &resp));
+	EXPECT_EQ(-EINVAL, rv_hmm_heat(e->mr_b, 1, RV_PAGE, heats, 4, &resp));
+	EXPECT_NE(0, rv_hmm_heat(e->mr_b, 0, LEN, heats, 0, &resp));
+}
+
 /* Nothing is lost if the mode changes all the time. */
 TEST_F(tier, switches_under_traffic)
 {

@@ -164,7 +164,8 @@ TEST_F(uapi, caps)
 	EXPECT_EQ(0, longer.caps.comp_mask);
 	EXPECT_EQ(RXE_HMM_ABI_VERSION, longer.caps.abi_version);
 	EXPECT_EQ(RXE_HMM_CAP_MIGRATE | RXE_HMM_CAP_PREFER |
-		  RXE_HMM_CAP_QUERY_RANGE, longer.caps.caps);
+		  RXE_HMM_CAP_QUERY_RANGE | RXE_HMM_CAP_QUERY_HEAT,
+		  longer.caps.caps);
 	EXPECT_EQ(RV_PAGE, longer.caps.page_size);
 	EXPECT_EQ(RV_PAGE | RV_HUGE, longer.caps.page_sizes);
 	EXPECT_LE(longer.caps.memory_used, longer.caps.memory_size);
@@ -372,7 +373,7 @@ TEST_F(uapi, unknown_calls)
 	struct call c;
 	struct rv_ioctl i;
 
-	call_init(&c, RXE_HMM_METHOD_QUERY_RANGE + 1, self->mr);
+	call_init(&c, RXE_HMM_METHOD_QUERY_HEAT + 1, self->mr);
 	EXPECT_EQ(-EPROTONOSUPPORT, call_run(&c, self->dev.ctx));
 
 	rv_ioctl_init(&i, UVERBS_OBJECT_MR, RXE_HMM_METHOD_PREFER);

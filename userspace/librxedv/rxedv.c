@@ -29,6 +29,7 @@
 SAME(CAP_MIGRATE);
 SAME(CAP_PREFER);
 SAME(CAP_QUERY_RANGE);
+SAME(CAP_QUERY_HEAT);
 SAME(PLACE_SYSTEM);
 SAME(PLACE_DEVICE);
 SAME(PLACE_STAY);
@@ -323,6 +324,75 @@ int rxedv_query_range_mrn(struct ibv_context *context, uint32_t mrn,
 			  struct rxedv_query_range_attr *attr, uint32_t inlen)
 {
 	return query_range(any(context, mrn), attr, inlen);
+}
+
+static_assert(sizeof(struct rxedv_heat) == sizeof(struct rxe_hmm_heat), "heat");
+
+/* One answer holds that many. */
+#define MAX_HEATS		(UINT16_MAX / sizeof(struct rxe_hmm_heat))
+
+static void give_heat(struct rxedv_heat *to, const struct rxe_hmm_heat *from)
+{
+	to->address = from->address;
+	to->reads = from->reads;
+	to->writes = from->writes;
+	to->device_accesses = from->device_accesses;
+	to->cpu_faults = from->cpu_faults;
+	to->read_rate = from->read_rate;
+	to->write_rate = from->write_rate;
+	to->device_pages = from->device_pages;
+}
+
+static int query_heat(struct target t, struct rxedv_query_heat_attr *attr,
+		      uint32_t inlen)
+{
+	struct rxe_hmm_query_heat_resp resp = {};
+	struct rxe_hmm_heat heats[MAX_HEATS];
+	struct rxedv_query_heat_attr known;
+	struct rxe_hmm_range range = {};
+	struct command c;
+	uint32_t max, i;
+	int err;
+
+	err = take(&known, sizeof(known),
+		   FIRST(struct rxedv_query_heat_attr, next), attr, inlen);
+	if (err)
+		return err;
+	if (known.comp_mask)
+		return EOPNOTSUPP;
+	if (!known.heats || !known.max_heats)
+		return EINVAL;
+	range.flags = known.flags;
+	range.offset = known.offset;
+	range.length = known.length;
+	max = known.max_heats < MAX_HEATS ? known.max_heats : MAX_HEATS;
+
+	start(&c, RXE_HMM_METHOD_QUERY_HEAT, &t, &range);
+	command_buf(&c, RXE_HMM_ATTR_MR_RESP, &resp, sizeof(resp));
+	command_buf(&c, RXE_HMM_ATTR_MR_HEATS, heats, max * sizeof(*heats));
+	err = command_run(&c, t.context);
+	if (err)
+		return err;
+
+	memset(known.heats, 0, resp.heats * sizeof(*known.heats));
+	for (i = 0; i < resp.heats; i++)
+		give_heat(&known.heats[i], &heats[i]);
+	known.num_heats = resp.heats;
+	known.next = resp.next;
+	give(attr, inlen, &known, sizeof(known));
+	return 0;
+}
+
+int rxedv_query_heat(struct ibv_mr *mr, struct rxedv_query_heat_attr *attr,
+		     uint32_t inlen)
+{
+	return query_heat(own(mr), attr, inlen);
+}
+
+int rxedv_query_heat_mrn(struct ibv_context *context, uint32_t mrn,
+			 struct rxedv_query_heat_attr *attr, uint32_t inlen)
+{
+	return query_heat(any(context, mrn), attr, inlen);
 }
 
 int rxedv_advise_mr(struct ibv_pd *pd, enum ibv_advise_mr_advice advice,

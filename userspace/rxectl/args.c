@@ -5,6 +5,8 @@
  *	rxectl [-j] [-p] dev [DEV]
  *	rxectl [-j] [-p] mr [DEV] [mrn N] [pid N]
  *	rxectl [-j] [-p] stat [DEV] [mrn N] [pid N]
+ *	rxectl [-j] [-p] heat [DEV] [mrn N] [pid N]
+ *	rxectl [-j] [-p] policy [DEV [MODE]]
  *	rxectl [-j] [-p] migrate DEV {mrn N | pid N} to PLACE [offset N] [length N]
  *	rxectl [-j] [-p] prefer DEV {mrn N | pid N} PLACE [offset N] [length N]
  */
@@ -149,12 +151,27 @@ static bool moves(const struct args *args)
 	return args->command == ARGS_MIGRATE || args->command == ARGS_PREFER;
 }
 
+static int take_mode(struct parser *p, const char *word)
+{
+	static const char *const modes[] = { "off", "manual", "auto", "default" };
+	size_t i;
+
+	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(word, modes[i]))
+			continue;
+		p->args->mode = modes[i];
+		return 0;
+	}
+	return wrong(p, "%s: not a mode; it is 'off', 'manual', 'auto' or 'default'",
+		     word);
+}
+
 static int take_word(struct parser *p)
 {
 	struct args *args = p->args;
 	const char *word = *p->argv++;
 
-	if (args->command != ARGS_DEV) {
+	if (args->command != ARGS_DEV && args->command != ARGS_POLICY) {
 		if (!strcmp(word, "mrn"))
 			return take_number(p, &args->has_mrn, &args->mrn);
 		if (!strcmp(word, "pid"))
@@ -172,6 +189,8 @@ static int take_word(struct parser *p)
 		if (args->dev)
 			return take_place(p, word);
 	}
+	if (args->dev && args->command == ARGS_POLICY && !args->mode)
+		return take_mode(p, word);
 	if (args->dev)
 		return wrong(p, "%s: not known here", word);
 	args->dev = word;
@@ -227,6 +246,7 @@ static int take_command(struct parser *p)
 	} commands[] = {
 		{ "dev", ARGS_DEV }, { "mr", ARGS_MR }, { "stat", ARGS_STAT },
 		{ "migrate", ARGS_MIGRATE }, { "prefer", ARGS_PREFER },
+		{ "heat", ARGS_HEAT }, { "policy", ARGS_POLICY },
 		{ "help", ARGS_HELP }, { "version", ARGS_VERSION },
 	};
 	size_t i;

@@ -15,6 +15,8 @@ enum args_command {
 	ARGS_MIGRATE,
 	ARGS_PREFER,
 	ARGS_STAT,
+	ARGS_HEAT,
+	ARGS_POLICY,
 };
 
 struct args {
@@ -28,6 +30,7 @@ struct args {
 	uint64_t offset;
 	uint64_t length;
 	enum rxedv_place place;
+	const char *mode;		/* NULL: as it is */
 };
 
 /* 0, or -1 with the reason, in words, in error. */

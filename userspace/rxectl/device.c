@@ -53,8 +53,7 @@ void device_close(struct device *d)
 	d->context = NULL;
 }
 
-/* The first line of a file of the device; -1 if there is none. */
-static int read_line(const char *name, const char *file, char *buf, size_t size)
+int device_read(const char *name, const char *file, char *buf, size_t size)
 {
 	char path[256];
 	FILE *f;
@@ -71,6 +70,23 @@ static int read_line(const char *name, const char *file, char *buf, size_t size)
 	return ret;
 }
 
+int device_write(const char *name, const char *file, const char *word)
+{
+	char path[256];
+	int err = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), SYSFS "/%s/%s", name, file);
+	f = fopen(path, "r+e");
+	if (!f)
+		return errno;
+	if (fputs(word, f) == EOF)
+		err = errno;
+	if (fclose(f) && !err)
+		err = errno;
+	return err;
+}
+
 struct json_object *device_memory(const struct device *d)
 {
 	static const char *const words[] = { "size", "used", "free", "peak" };
@@ -85,7 +101,7 @@ struct json_object *device_memory(const struct device *d)
 			       json_object_new_uint64(d->caps.memory_used));
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		snprintf(file, sizeof(file), "hmm/memory_%s", words[i]);
-		if (!read_line(d->name, file, line, sizeof(line)) &&
+		if (!device_read(d->name, file, line, sizeof(line)) &&
 		    sscanf(line, "%" SCNu64, &n) == 1)
 			json_object_object_add(memory, words[i],
 					       json_object_new_uint64(n));
@@ -97,6 +113,6 @@ char *device_netdev(const char *name)
 {
 	char line[64];
 
-	return read_line(name, "parent", line, sizeof(line)) ? NULL :
+	return device_read(name, "parent", line, sizeof(line)) ? NULL :
 	       strdup(line);
 }

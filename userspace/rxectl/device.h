@@ -21,6 +21,12 @@ struct device {
 int device_open(struct device *d, const char *name, uint32_t index);
 void device_close(struct device *d);
 
+/* The first line of a file of the device in sysfs; -1 if there is none. */
+int device_read(const char *name, const char *file, char *buf, size_t size);
+
+/* Write a word to such a file. 0 or a positive errno. */
+int device_write(const char *name, const char *file, const char *word);
+
 /* The numbers of /sys/class/infiniband/<name>/hmm, or of the capabilities. */
 struct json_object *device_memory(const struct device *d);
 

@@ -16,6 +16,8 @@ static void help(FILE *to)
 	      "  dev [DEV]                      devices and their memory\n"
 	      "  mr [DEV] [mrn N | pid N]       regions, and where their memory is\n"
 	      "  stat [DEV] [mrn N | pid N]     counters of devices or of regions\n"
+	      "  heat [DEV] [mrn N | pid N]     what is used most, the hottest first\n"
+	      "  policy [DEV [MODE]]            what moves by itself: off, manual, auto, default\n"
 	      "  migrate DEV {mrn N | pid N} to {device | system}\n"
 	      "          [offset BYTES] [length BYTES]\n"
 	      "  prefer DEV {mrn N | pid N} {device | system | stay | none}\n"

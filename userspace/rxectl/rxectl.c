@@ -16,120 +16,13 @@
 #include "device.h"
 #include "nl.h"
 #include "out.h"
+#include "policy.h"
+#include "rows.h"
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* More than this is not looked at page by page: it would take too long. */
 #define LOOK_MAX	(1ULL << 40)
-
-enum rxectl_exit rxectl_status(int err)
-{
-	switch (err) {
-	case 0:
-		return STATUS_OK;
-	case ENODEV:
-	case ENOENT:
-	case ESRCH:
-		return STATUS_NOT_FOUND;
-	case EPERM:
-	case EACCES:
-		return STATUS_NOT_PERMITTED;
-	case EOPNOTSUPP:
-		return STATUS_NOT_SUPPORTED;
-	default:
-		return STATUS_FAILED;
-	}
-}
-
-static enum rxectl_exit failed(const char *what, const char *why, int err)
-{
-	fprintf(stderr, "rxectl: %s: %s\n", what, why ? why : strerror(err));
-	return rxectl_status(err);
-}
-
-static uint64_t number(struct json_object *row, const char *key)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(row, key, &value) ?
-	       json_object_get_uint64(value) : 0;
-}
-
-static const char *text(struct json_object *row, const char *key)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(row, key, &value) ?
-	       json_object_get_string(value) : NULL;
-}
-
-static bool has(struct json_object *row, const char *key)
-{
-	return json_object_object_get_ex(row, key, NULL);
-}
-
-static void put(struct json_object *row, const char *key, uint64_t n)
-{
-	json_object_object_add(row, key, json_object_new_uint64(n));
-}
-
-static void put_text(struct json_object *row, const char *key, const char *word)
-{
-	json_object_object_add(row, key, json_object_new_string(word));
-}
-
-static void show(const struct args *args, struct json_object *rows,
-		 const struct out_column *columns, size_t num_columns)
-{
-	if (args->json)
-		out_json(stdout, rows, args->pretty);
-	else
-		out_table(stdout, rows, columns, num_columns);
-}
-
-/* What is done for each device that is meant: a status, to go on if it is 0. */
-typedef enum rxectl_exit (*device_fn)(const struct args *args,
-					 struct device *d, struct json_object *rows);
-
-static enum rxectl_exit cannot_open(const char *name, int err)
-{
-	return failed(name, err == EOPNOTSUPP ?
-		      "this device's driver has no calls for device memory" :
-		      NULL, err);
-}
-
-/* Call fn for the device that the user has named, or for all that can do it. */
-static enum rxectl_exit for_devices(const struct args *args, device_fn fn,
-				       struct json_object *rows)
-{
-	enum rxectl_exit status = STATUS_OK;
-	bool found = !args->dev;
-	size_t i;
-	struct json_object *all;
-	int err;
-
-	err = nl_devices(&all);
-	if (err)
-		return failed("the list of devices", NULL, err);
-	for (i = 0; i < json_object_array_length(all) && !status; i++) {
-		struct json_object *row = json_object_array_get_idx(all, i);
-		const char *name = text(row, "device");
-		struct device d;
-
-		if (args->dev && strcmp(args->dev, name))
-			continue;
-		found = true;
-		err = device_open(&d, name, number(row, "index"));
-		if (!err) {
-			status = fn(args, &d, rows);
-			device_close(&d);
-		} else if (args->dev) {
-			status = cannot_open(name, err);
-		}
-	}
-	json_object_put(all);
-	return found ? status : failed(args->dev, "no such device", ENODEV);
-}
 
 /* dev */
 
@@ -153,13 +46,13 @@ static enum rxectl_exit dev_row(const struct args *args, struct device *d,
 	char key[32];
 
 	(void)args;
-	put_text(row, "device", d->name);
+	row_put_text(row, "device", d->name);
 	if (netdev)
-		put_text(row, "netdev", netdev);
+		row_put_text(row, "netdev", netdev);
 	free(netdev);
-	put(row, "abi_version", d->caps.abi_version);
+	row_put(row, "abi_version", d->caps.abi_version);
 	if (!nl_regions(d->index, &regions)) {
-		put(row, "regions", json_object_array_length(regions));
+		row_put(row, "regions", json_object_array_length(regions));
 		json_object_put(regions);
 	}
 	json_object_object_foreach(memory, word, value) {
@@ -171,79 +64,23 @@ static enum rxectl_exit dev_row(const struct args *args, struct device *d,
 	return STATUS_OK;
 }
 
-/* Regions: those of a device that the user means. */
-
 static void add_comm(struct json_object *row)
 {
 	char path[64], comm[32];
 	FILE *f;
 
-	if (has(row, "comm") || !has(row, "pid"))
+	if (row_has(row, "comm") || !row_has(row, "pid"))
 		return;
 	snprintf(path, sizeof(path), "/proc/%" PRIu64 "/comm",
-		 number(row, "pid"));
+		 row_number(row, "pid"));
 	f = fopen(path, "re");
 	if (!f)
 		return;
 	if (fgets(comm, sizeof(comm), f)) {
 		comm[strcspn(comm, "\n")] = 0;
-		put_text(row, "comm", comm);
+		row_put_text(row, "comm", comm);
 	}
 	fclose(f);
-}
-
-typedef enum rxectl_exit (*region_fn)(const struct args *args,
-					 struct device *d, struct json_object *region,
-					 struct json_object *rows);
-
-static bool meant(const struct args *args, struct json_object *region)
-{
-	if (args->has_mrn)
-		return number(region, "mrn") == args->mrn;
-	if (args->has_pid)
-		return has(region, "pid") && number(region, "pid") == args->pid;
-	return true;
-}
-
-static enum rxectl_exit for_regions(const struct args *args, struct device *d,
-				       region_fn fn, struct json_object *rows)
-{
-	enum rxectl_exit status = STATUS_OK;
-	size_t i, found = 0;
-	char word[80];
-	struct json_object *all;
-	int err;
-
-	err = nl_regions(d->index, &all);
-	if (err)
-		return failed(d->name, NULL, err);
-	for (i = 0; i < json_object_array_length(all) && !status; i++) {
-		struct json_object *region = json_object_array_get_idx(all, i);
-
-		if (!meant(args, region))
-			continue;
-		found++;
-		status = fn(args, d, region, rows);
-	}
-	json_object_put(all);
-	if (found || (!args->has_mrn && !args->has_pid))
-		return status;
-	if (args->has_pid && !args->dev)
-		return STATUS_OK;
-	snprintf(word, sizeof(word), "%s: %s %" PRIu32, d->name,
-		 args->has_mrn ? "mrn" : "pid",
-		 args->has_mrn ? args->mrn : args->pid);
-	return failed(word, "no such region", ENOENT);
-}
-
-/* A row for a region begins with what it is. */
-static struct json_object *region_row(struct device *d, struct json_object *region)
-{
-	struct json_object *row = json_object_new_object();
-
-	put_text(row, "device", d->name);
-	put(row, "mrn", number(region, "mrn"));
-	return row;
 }
 
 /* mr */
@@ -265,25 +102,25 @@ static void add_pages(struct device *d, struct json_object *region,
 		      struct json_object *row)
 {
 	struct rxedv_query_range_attr attr = {
-		.length = number(region, "length"),
+		.length = row_number(region, "length"),
 	};
 	int err;
 
 	if (!attr.length || attr.length > LOOK_MAX)
 		return;
-	err = rxedv_query_range_mrn(d->context, number(region, "mrn"), &attr,
+	err = rxedv_query_range_mrn(d->context, row_number(region, "mrn"), &attr,
 				    sizeof(attr));
 	/* Nothing else is wrong with the call. */
 	if (err == EINVAL)
-		put_text(row, "kind", "pinned");
+		row_put_text(row, "kind", "pinned");
 	if (err)
 		return;
-	put_text(row, "kind", "on-demand");
-	put(row, "address", attr.address);
-	put(row, "pages", attr.pages);
-	put(row, "present_bytes", attr.present * d->caps.page_size);
-	put(row, "device_bytes", attr.device * d->caps.page_size);
-	put(row, "writable_bytes", attr.writable * d->caps.page_size);
+	row_put_text(row, "kind", "on-demand");
+	row_put(row, "address", attr.address);
+	row_put(row, "pages", attr.pages);
+	row_put(row, "present_bytes", attr.present * d->caps.page_size);
+	row_put(row, "device_bytes", attr.device * d->caps.page_size);
+	row_put(row, "writable_bytes", attr.writable * d->caps.page_size);
 }
 
 static enum rxectl_exit mr_row(const struct args *args, struct device *d,
@@ -292,7 +129,7 @@ static enum rxectl_exit mr_row(const struct args *args, struct device *d,
 	struct json_object *row = json_object_get(region);
 
 	(void)args;
-	put_text(row, "device", d->name);
+	row_put_text(row, "device", d->name);
 	add_comm(row);
 	add_pages(d, region, row);
 	json_object_array_add(rows, row);
@@ -302,7 +139,7 @@ static enum rxectl_exit mr_row(const struct args *args, struct device *d,
 static enum rxectl_exit mr_rows(const struct args *args, struct device *d,
 				   struct json_object *rows)
 {
-	return for_regions(args, d, mr_row, rows);
+	return rows_for_regions(args, d, mr_row, rows);
 }
 
 /* stat */
@@ -314,12 +151,12 @@ static enum rxectl_exit region_stat(const struct args *args, struct device *d,
 	int err;
 
 	(void)args;
-	err = nl_region_counters(d->index, number(region, "mrn"), &counters);
+	err = nl_region_counters(d->index, row_number(region, "mrn"), &counters);
 	if (err == ENOENT)
 		return STATUS_OK;
 	if (err)
-		return failed(d->name, NULL, err);
-	row = region_row(d, region);
+		return rows_failed(d->name, NULL, err);
+	row = row_of_region(d, region);
 	json_object_object_add(row, "counters", counters);
 	json_object_array_add(rows, row);
 	return STATUS_OK;
@@ -332,12 +169,12 @@ static enum rxectl_exit stat_rows(const struct args *args, struct device *d,
 	int err;
 
 	if (args->has_mrn || args->has_pid)
-		return for_regions(args, d, region_stat, rows);
+		return rows_for_regions(args, d, region_stat, rows);
 	err = nl_device_counters(d->index, &counters);
 	if (err)
-		return failed(d->name, NULL, err);
+		return rows_failed(d->name, NULL, err);
 	row = json_object_new_object();
-	put_text(row, "device", d->name);
+	row_put_text(row, "device", d->name);
 	json_object_object_add(row, "counters", counters);
 	json_object_array_add(rows, row);
 	return STATUS_OK;
@@ -361,14 +198,14 @@ static void show_stat(const struct args *args, struct json_object *rows)
 	for (i = 0; i < json_object_array_length(rows); i++) {
 		row = json_object_array_get_idx(rows, i);
 		counters = json_object_object_get(row, "counters");
-		printf("%s%s", i ? "\n" : "", text(row, "device"));
-		if (has(row, "mrn"))
-			printf(" mrn %" PRIu64, number(row, "mrn"));
+		printf("%s%s", i ? "\n" : "", row_text(row, "device"));
+		if (row_has(row, "mrn"))
+			printf(" mrn %" PRIu64, row_number(row, "mrn"));
 		printf("\n");
 		lines = json_object_new_array();
 		json_object_object_foreach(counters, name, value) {
 			line = json_object_new_object();
-			put_text(line, "counter", name);
+			row_put_text(line, "counter", name);
 			json_object_object_add(line, "value",
 					       json_object_get(value));
 			json_object_array_add(lines, line);
@@ -433,14 +270,14 @@ static enum rxectl_exit cannot_move(const struct args *args, struct device *d,
 	if (args->has_pid && (err == EINVAL || err == ENOENT))
 		return STATUS_OK;
 	snprintf(word, sizeof(word), "%s: mrn %" PRIu64, d->name,
-		 number(region, "mrn"));
-	return failed(word, why_not(args, err), err);
+		 row_number(region, "mrn"));
+	return rows_failed(word, why_not(args, err), err);
 }
 
 /* To the region's end, if the user doesn't say how far. */
 static uint64_t range_length(const struct args *args, struct json_object *region)
 {
-	uint64_t length = number(region, "length");
+	uint64_t length = row_number(region, "length");
 
 	if (args->has_length)
 		return args->length;
@@ -460,17 +297,17 @@ static void add_skipped(struct json_object *row,
 	for (i = 0; rxedv_skip_str(i); i++) {
 		if (!attr->skipped[i])
 			continue;
-		put(skipped, rxedv_skip_str(i), attr->skipped[i]);
+		row_put(skipped, rxedv_skip_str(i), attr->skipped[i]);
 		sum += attr->skipped[i];
 		if (len < sizeof(words))
 			len += snprintf(words + len, sizeof(words) - len,
 					"%s%s", len ? "," : "",
 					rxedv_skip_str(i));
 	}
-	put(row, "skipped_pages", sum);
+	row_put(row, "skipped_pages", sum);
 	json_object_object_add(row, "skipped", skipped);
 	if (len)
-		put_text(row, "reasons", words);
+		row_put_text(row, "reasons", words);
 }
 
 static enum rxectl_exit migrate_row(const struct args *args, struct device *d,
@@ -484,14 +321,14 @@ static enum rxectl_exit migrate_row(const struct args *args, struct device *d,
 	struct json_object *row;
 	int err;
 
-	err = rxedv_migrate_mrn(d->context, number(region, "mrn"), &attr,
+	err = rxedv_migrate_mrn(d->context, row_number(region, "mrn"), &attr,
 				sizeof(attr));
 	if (err)
 		return cannot_move(args, d, region, err);
-	row = region_row(d, region);
-	put_text(row, "place", rxedv_place_str(args->place));
-	put(row, "moved", attr.moved);
-	put(row, "already", attr.already);
+	row = row_of_region(d, region);
+	row_put_text(row, "place", rxedv_place_str(args->place));
+	row_put(row, "moved", attr.moved);
+	row_put(row, "already", attr.already);
 	add_skipped(row, &attr);
 	json_object_array_add(rows, row);
 	return STATUS_OK;
@@ -508,12 +345,12 @@ static enum rxectl_exit prefer_row(const struct args *args, struct device *d,
 	struct json_object *row;
 	int err;
 
-	err = rxedv_prefer_mrn(d->context, number(region, "mrn"), &attr,
+	err = rxedv_prefer_mrn(d->context, row_number(region, "mrn"), &attr,
 			       sizeof(attr));
 	if (err)
 		return cannot_move(args, d, region, err);
-	row = region_row(d, region);
-	put_text(row, "place", rxedv_place_str(args->place));
+	row = row_of_region(d, region);
+	row_put_text(row, "place", rxedv_place_str(args->place));
 	json_object_array_add(rows, row);
 	return STATUS_OK;
 }
@@ -521,13 +358,13 @@ static enum rxectl_exit prefer_row(const struct args *args, struct device *d,
 static enum rxectl_exit migrate_rows(const struct args *args,
 					struct device *d, struct json_object *rows)
 {
-	return for_regions(args, d, migrate_row, rows);
+	return rows_for_regions(args, d, migrate_row, rows);
 }
 
 static enum rxectl_exit prefer_rows(const struct args *args, struct device *d,
 				       struct json_object *rows)
 {
-	return for_regions(args, d, prefer_row, rows);
+	return rows_for_regions(args, d, prefer_row, rows);
 }
 
 /* What was done before an error is shown all the same. */
@@ -538,19 +375,25 @@ enum rxectl_exit rxectl_run(const struct args *args)
 
 	switch (args->command) {
 	case ARGS_DEV:
-		status = for_devices(args, dev_row, rows);
+		status = rows_for_devices(args, dev_row, rows);
 		break;
 	case ARGS_MR:
-		status = for_devices(args, mr_rows, rows);
+		status = rows_for_devices(args, mr_rows, rows);
 		break;
 	case ARGS_STAT:
-		status = for_devices(args, stat_rows, rows);
+		status = rows_for_devices(args, stat_rows, rows);
 		break;
 	case ARGS_MIGRATE:
-		status = for_devices(args, migrate_rows, rows);
+		status = rows_for_devices(args, migrate_rows, rows);
 		break;
 	case ARGS_PREFER:
-		status = for_devices(args, prefer_rows, rows);
+		status = rows_for_devices(args, prefer_rows, rows);
+		break;
+	case ARGS_HEAT:
+		status = heat_rows(args, rows);
+		break;
+	case ARGS_POLICY:
+		status = policy_rows(args, rows);
 		break;
 	default:
 		status = STATUS_USAGE;
@@ -559,13 +402,17 @@ enum rxectl_exit rxectl_run(const struct args *args)
 		goto out;
 
 	if (args->command == ARGS_DEV)
-		show(args, rows, dev_columns, COUNT(dev_columns));
+		rows_show(args, rows, dev_columns, COUNT(dev_columns));
 	else if (args->command == ARGS_MR)
-		show(args, rows, mr_columns, COUNT(mr_columns));
+		rows_show(args, rows, mr_columns, COUNT(mr_columns));
 	else if (args->command == ARGS_MIGRATE)
-		show(args, rows, migrate_columns, COUNT(migrate_columns));
+		rows_show(args, rows, migrate_columns, COUNT(migrate_columns));
+	else if (args->command == ARGS_HEAT)
+		heat_show(args, rows);
+	else if (args->command == ARGS_POLICY)
+		policy_show(args, rows);
 	else if (args->command == ARGS_PREFER)
-		show(args, rows, prefer_columns, COUNT(prefer_columns));
+		rows_show(args, rows, prefer_columns, COUNT(prefer_columns));
 	else
 		show_stat(args, rows);
 out:

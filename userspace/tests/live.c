@@ -41,8 +41,8 @@ static void caps(void)
 	CHECK_INT(0, rxedv_query_caps(ctx, &known, sizeof(known)));
 	CHECK_INT(1, known.abi_version);
 	CHECK_INT(PAGE, known.page_size);
-	CHECK_INT(RXEDV_CAP_MIGRATE | RXEDV_CAP_PREFER | RXEDV_CAP_QUERY_RANGE,
-		  known.caps);
+	CHECK_INT(RXEDV_CAP_MIGRATE | RXEDV_CAP_PREFER | RXEDV_CAP_QUERY_RANGE |
+		  RXEDV_CAP_QUERY_HEAT, known.caps);
 }
 
 static uint64_t migrate(enum rxedv_place place, uint64_t *other)

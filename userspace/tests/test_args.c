@@ -84,6 +84,14 @@ static void plain(void)
 	CHECK(!a.dev);
 	CHECK_INT(0, parse("rxectl stat rxe0 mrn 4294967295"));
 	CHECK(a.has_mrn && a.mrn == UINT32_MAX);
+	CHECK_INT(0, parse("rxectl heat rxe0 mrn 5"));
+	CHECK_INT(ARGS_HEAT, a.command);
+	CHECK(a.has_mrn && a.mrn == 5);
+	CHECK_INT(0, parse("rxectl policy"));
+	CHECK_INT(ARGS_POLICY, a.command);
+	CHECK(!a.dev && !a.mode);
+	CHECK_INT(0, parse("rxectl policy rxe0 manual"));
+	CHECK_STR("manual", a.mode);
 	CHECK_INT(0, parse("rxectl --help mr"));
 	CHECK_INT(ARGS_HELP, a.command);
 	CHECK_INT(0, parse("rxectl help"));
@@ -118,6 +126,12 @@ static void refused(void)
 	REFUSED("rxectl frob", "frob: unknown command");
 	REFUSED("rxectl dev rxe0 rxe1", "rxe1: not known here");
 	REFUSED("rxectl dev rxe0 mrn 1", "mrn: not known here");
+	REFUSED("rxectl policy rxe0 on",
+		"on: not a mode; it is 'off', 'manual', 'auto' or 'default'");
+	REFUSED("rxectl policy rxe0 auto off", "off: not known here");
+	REFUSED("rxectl policy rxe0 mrn 1",
+		"mrn: not a mode; it is 'off', 'manual', 'auto' or 'default'");
+	REFUSED("rxectl heat mrn 1", "mrn: which device's?");
 	REFUSED("rxectl mr rxe0 mrn", "mrn: a value is missing");
 	REFUSED("rxectl mr rxe0 mrn x", "x: not a number of 32 bits");
 	REFUSED("rxectl mr rxe0 mrn 4294967296", "4294967296: not a number of 32 bits");

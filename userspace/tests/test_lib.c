@@ -79,6 +79,29 @@ static void answer_migrate(void)
 		resp->skipped[i] = i;
 }
 
+/* As many as there is room for, each told by its place; a region is 2 MiB. */
+static void answer_heat(void)
+{
+	struct rxe_hmm_query_heat_resp *resp =
+		buffer(RXE_HMM_ATTR_MR_RESP, sizeof(*resp));
+	struct ib_uverbs_attr *a = attr(RXE_HMM_ATTR_MR_HEATS);
+	struct rxe_hmm_heat *heats = (void *)(uintptr_t)a->data;
+	uint32_t i;
+
+	resp->heats = a->len / sizeof(*heats);
+	for (i = 0; i < resp->heats; i++) {
+		heats[i].address = (uint64_t)i << RXE_HMM_HEAT_SHIFT;
+		heats[i].reads = i + 1;
+		heats[i].writes = i + 2;
+		heats[i].device_accesses = i + 3;
+		heats[i].cpu_faults = i + 4;
+		heats[i].read_rate = i + 5;
+		heats[i].write_rate = i + 6;
+		heats[i].device_pages = i + 7;
+	}
+	resp->next = kernel.range.offset + 12345;
+}
+
 /* The pages of the range; the state of a page is its number's low bits. */
 static int answer_query(void)
 {
@@ -128,6 +151,9 @@ static int answer(void)
 		return 0;
 	case RXE_HMM_METHOD_QUERY_RANGE:
 		return answer_query();
+	case RXE_HMM_METHOD_QUERY_HEAT:
+		answer_heat();
+		return 0;
 	default:
 		return 0;
 	}
@@ -417,6 +443,70 @@ static void advise(void)
 	CHECK_INT(EFAULT, rxedv_advise_mr(&pd, 0, 0, sge, 1));
 }
 
+static void heat(void)
+{
+	static struct rxedv_heat heats[2000];
+	struct rxedv_query_heat_attr a = {
+		.offset = 8192, .length = 1 << 30, .heats = heats, .max_heats = 3,
+		.flags = 0x55,
+	};
+	int i;
+
+	memset(heats, 0xff, sizeof(heats));
+	reset();
+	CHECK_INT(0, rxedv_query_heat(&mr, &a, sizeof(a)));
+	CHECK_INT(4242, errno);
+	CHECK_INT(RXE_HMM_METHOD_QUERY_HEAT, kernel.hdr.method_id);
+	CHECK_INT(HANDLE, attr(RXE_HMM_ATTR_MR_HANDLE)->data);
+	CHECK_INT(8192, kernel.range.offset);
+	CHECK_INT(1 << 30, kernel.range.length);
+	CHECK_INT(0x55, kernel.range.flags);
+	CHECK_INT(3, a.num_heats);
+	CHECK_INT(8192 + 12345, a.next);
+	for (i = 0; i < 3; i++) {
+		CHECK_INT((uint64_t)i << 21, heats[i].address);
+		CHECK_INT(i + 1, heats[i].reads);
+		CHECK_INT(i + 2, heats[i].writes);
+		CHECK_INT(i + 3, heats[i].device_accesses);
+		CHECK_INT(i + 4, heats[i].cpu_faults);
+		CHECK_INT(i + 5, heats[i].read_rate);
+		CHECK_INT(i + 6, heats[i].write_rate);
+		CHECK_INT(i + 7, heats[i].device_pages);
+		CHECK(!heats[i].reserved[0] && !heats[i].reserved[2]);
+	}
+	CHECK(heats[3].reads == UINT64_MAX);
+
+	/* no more than fit into one answer */
+	a.max_heats = 2000;
+	reset();
+	CHECK_INT(0, rxedv_query_heat_mrn(&context, 99, &a, sizeof(a)));
+	CHECK_INT(99, attr(RXE_HMM_ATTR_MR_NUMBER)->data);
+	CHECK_INT(1023, a.num_heats);
+	CHECK(heats[1023].reads == UINT64_MAX);
+}
+
+static void heat_errors(void)
+{
+	struct rxedv_heat one;
+	struct rxedv_query_heat_attr a = { .length = 4096, .heats = &one };
+
+	reset();
+	CHECK_INT(EINVAL, rxedv_query_heat(&mr, &a, sizeof(a)));
+	a.max_heats = 1;
+	a.heats = NULL;
+	CHECK_INT(EINVAL, rxedv_query_heat(&mr, &a, sizeof(a)));
+	a.heats = &one;
+	CHECK_INT(EINVAL, rxedv_query_heat(&mr, &a, sizeof(a) - 1));
+	a.comp_mask = 1;
+	CHECK_INT(EOPNOTSUPP, rxedv_query_heat(&mr, &a, sizeof(a)));
+	CHECK_INT(0, kernel.calls);
+	a.comp_mask = 0;
+	a.num_heats = 77;
+	kernel.fail = ERANGE;
+	CHECK_INT(ERANGE, rxedv_query_heat(&mr, &a, sizeof(a)));
+	CHECK_INT(77, a.num_heats);
+}
+
 static void words(void)
 {
 	CHECK_STR("system", rxedv_place_str(RXEDV_PLACE_SYSTEM));
@@ -439,6 +529,8 @@ int main(void)
 	RUN(prefer);
 	RUN(query);
 	RUN(query_errors);
+	RUN(heat);
+	RUN(heat_errors);
 	RUN(advise);
 	RUN(words);
 	return tap_end();

@@ -36,6 +36,7 @@ enum rxe_hmm_mr_methods {
 	RXE_HMM_METHOD_MIGRATE = (1U << UVERBS_ID_NS_SHIFT),
 	RXE_HMM_METHOD_PREFER,
 	RXE_HMM_METHOD_QUERY_RANGE,
+	RXE_HMM_METHOD_QUERY_HEAT,
 };
 
 /* Attributes of RXE_HMM_METHOD_QUERY_CAPS: out, struct rxe_hmm_caps. */
@@ -52,6 +53,8 @@ enum rxe_hmm_query_caps_attrs {
  *	PREFER		range in
  *	QUERY_RANGE	range in, struct rxe_hmm_query_range_resp out; states out,
  *			optional: a byte of enum rxe_hmm_page_state a page
+ *	QUERY_HEAT	range in, struct rxe_hmm_query_heat_resp out; heats out:
+ *			an array of struct rxe_hmm_heat
  */
 enum rxe_hmm_mr_attrs {
 	RXE_HMM_ATTR_MR_HANDLE = (1U << UVERBS_ID_NS_SHIFT),
@@ -59,6 +62,7 @@ enum rxe_hmm_mr_attrs {
 	RXE_HMM_ATTR_MR_RANGE,
 	RXE_HMM_ATTR_MR_RESP,
 	RXE_HMM_ATTR_MR_STATES,
+	RXE_HMM_ATTR_MR_HEATS,
 };
 
 /* What the device can do: struct rxe_hmm_caps.caps. */
@@ -66,6 +70,7 @@ enum rxe_hmm_cap_flags {
 	RXE_HMM_CAP_MIGRATE	= 1 << 0,
 	RXE_HMM_CAP_PREFER	= 1 << 1,
 	RXE_HMM_CAP_QUERY_RANGE	= 1 << 2,
+	RXE_HMM_CAP_QUERY_HEAT	= 1 << 3,
 };
 
 /**
@@ -114,7 +119,7 @@ enum rxe_hmm_place {
  * @offset: bytes from the MR's start; at a page boundary of the process's
  *	memory, or 0
  * @length: bytes; the range ends at a page boundary, or with the MR
- * @place: enum rxe_hmm_place; 0 for QUERY_RANGE
+ * @place: enum rxe_hmm_place; 0 for QUERY_RANGE and QUERY_HEAT
  * @reserved: 0
  */
 struct rxe_hmm_range {
@@ -183,6 +188,49 @@ struct rxe_hmm_query_range_resp {
 	__aligned_u64 present;
 	__aligned_u64 device;
 	__aligned_u64 writable;
+};
+
+/* What QUERY_HEAT tells of is 2 MiB of address space, at a multiple of that. */
+#define RXE_HMM_HEAT_SHIFT	21
+
+/**
+ * struct rxe_hmm_heat - how much a part of memory is used
+ * @address: its first byte, in the process that has registered the MR; may be
+ *	before the range
+ * @reads: accesses that read, so far
+ * @writes: accesses that write, so far
+ * @device_accesses: of both, those served from this device's memory
+ * @cpu_faults: times that the CPU has taken pages of it back
+ * @read_rate: accesses a second that read, of late
+ * @write_rate: accesses a second that write, of late
+ * @device_pages: pages of it in this device's memory, as far as is known
+ * @reserved: 0
+ *
+ * The numbers of accesses are brought up to date when the policy looks; in mode
+ * off it doesn't.
+ */
+struct rxe_hmm_heat {
+	__aligned_u64 address;
+	__aligned_u64 reads;
+	__aligned_u64 writes;
+	__aligned_u64 device_accesses;
+	__aligned_u64 cpu_faults;
+	__u32 read_rate;
+	__u32 write_rate;
+	__u32 device_pages;
+	__u32 reserved[3];
+};
+
+/**
+ * struct rxe_hmm_query_heat_resp - answer of RXE_HMM_METHOD_QUERY_HEAT
+ * @comp_mask: 0
+ * @heats: how many there are; only what was accessed has one
+ * @next: offset from which on to ask again, or the end of the range
+ */
+struct rxe_hmm_query_heat_resp {
+	__u32 comp_mask;
+	__u32 heats;
+	__aligned_u64 next;
 };
 
 #endif /* RXE_HMM_ABI_H */

@@ -122,6 +122,19 @@ int rv_hmm_query(struct ibv_mr *mr, size_t off, size_t len, uint8_t *states,
 	return rv_ioctl_run(&c, mr->context);
 }
 
+int rv_hmm_heat(struct ibv_mr *mr, size_t off, size_t len,
+		struct rxe_hmm_heat *heats, unsigned int max,
+		struct rxe_hmm_query_heat_resp *resp)
+{
+	struct rxe_hmm_range range = { .offset = off, .length = len };
+	struct rv_ioctl c;
+
+	start(&c, RXE_HMM_METHOD_QUERY_HEAT, mr, &range);
+	rv_ioctl_buf(&c, RXE_HMM_ATTR_MR_RESP, resp, sizeof(*resp));
+	rv_ioctl_buf(&c, RXE_HMM_ATTR_MR_HEATS, heats, max * sizeof(*heats));
+	return rv_ioctl_run(&c, mr->context);
+}
+
 uint64_t rv_hmm_total(const struct rxe_hmm_migrate_resp *resp)
 {
 	uint64_t n = resp->moved + resp->already;

@@ -40,6 +40,11 @@ int rv_hmm_prefer(struct ibv_mr *mr, size_t off, size_t len, int place);
 int rv_hmm_query(struct ibv_mr *mr, size_t off, size_t len, uint8_t *states,
 		 size_t num_states, struct rxe_hmm_query_range_resp *resp);
 
+/* heats: room for max of them */
+int rv_hmm_heat(struct ibv_mr *mr, size_t off, size_t len,
+		struct rxe_hmm_heat *heats, unsigned int max,
+		struct rxe_hmm_query_heat_resp *resp);
+
 /* All the pages that an answer tells of. */
 uint64_t rv_hmm_total(const struct rxe_hmm_migrate_resp *resp);
 

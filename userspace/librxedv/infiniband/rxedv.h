@@ -20,6 +20,7 @@ enum rxedv_cap {
 	RXEDV_CAP_MIGRATE	= 1 << 0,
 	RXEDV_CAP_PREFER	= 1 << 1,
 	RXEDV_CAP_QUERY_RANGE	= 1 << 2,
+	RXEDV_CAP_QUERY_HEAT	= 1 << 3,
 };
 
 /* rxedv_query_caps(3) */
@@ -100,6 +101,32 @@ struct rxedv_query_range_attr {
 	uint64_t writable;		/* out, of the pages */
 };
 
+/* 2 MiB of memory that a region's accesses were in */
+struct rxedv_heat {
+	uint64_t address;		/* a multiple of 2 MiB */
+	uint64_t reads;			/* so far */
+	uint64_t writes;
+	uint64_t device_accesses;	/* of both, from device memory */
+	uint64_t cpu_faults;		/* that took pages back */
+	uint32_t read_rate;		/* a second, of late */
+	uint32_t write_rate;
+	uint32_t device_pages;		/* on the device */
+	uint32_t reserved[3];
+};
+
+/* rxedv_query_heat(3) */
+struct rxedv_query_heat_attr {
+	uint64_t comp_mask;		/* in, 0 */
+	uint64_t offset;		/* in, from the region's start */
+	uint64_t length;		/* in, bytes */
+	struct rxedv_heat *heats;	/* in, room for max_heats */
+	uint32_t max_heats;		/* in */
+	uint32_t flags;			/* in, 0 */
+	uint32_t num_heats;		/* out */
+	uint32_t reserved;		/* out, 0 */
+	uint64_t next;			/* out, offset from which to go on */
+};
+
 int rxedv_query_caps(struct ibv_context *context, struct rxedv_caps *caps,
 		     uint32_t inlen);
 
@@ -110,6 +137,9 @@ int rxedv_prefer(struct ibv_mr *mr, struct rxedv_prefer_attr *attr,
 int rxedv_query_range(struct ibv_mr *mr, struct rxedv_query_range_attr *attr,
 		      uint32_t inlen);
 
+int rxedv_query_heat(struct ibv_mr *mr, struct rxedv_query_heat_attr *attr,
+		     uint32_t inlen);
+
 /* The same for any region of the device, by the number that netlink shows. */
 int rxedv_migrate_mrn(struct ibv_context *context, uint32_t mrn,
 		      struct rxedv_migrate_attr *attr, uint32_t inlen);
@@ -117,6 +147,9 @@ int rxedv_prefer_mrn(struct ibv_context *context, uint32_t mrn,
 		     struct rxedv_prefer_attr *attr, uint32_t inlen);
 int rxedv_query_range_mrn(struct ibv_context *context, uint32_t mrn,
 			  struct rxedv_query_range_attr *attr, uint32_t inlen);
+
+int rxedv_query_heat_mrn(struct ibv_context *context, uint32_t mrn,
+			 struct rxedv_query_heat_attr *attr, uint32_t inlen);
 
 /* ibv_advise_mr(3), also where libibverbs does not have it for rxe */
 int rxedv_advise_mr(struct ibv_pd *pd, enum ibv_advise_mr_advice advice,
