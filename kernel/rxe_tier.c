@@ -171,6 +171,8 @@ static bool look_and_move(struct rxe_tier *tier, enum rxe_tier_mode mode)
 		look.max_views = 0;
 	rxe_tier_scan(tier, &look);
 	tier->nr_views = look.nr_views;
+	tier->budget = rxe_tier_penalise(tier->budget, look.taken_back,
+					 &look.knobs);
 
 	rxe_counter_inc(rxe, RXE_CNT_TIER_LOOKS);
 	atomic64_add(look.accesses, &rxe->stats_counters[RXE_CNT_ACCESSES]);

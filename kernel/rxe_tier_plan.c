@@ -9,7 +9,8 @@
  *    explains. The first for which none is, ends the round: those after it are
  *    colder still.
  *
- * Each move is paid for from the budget. Nobody comes before its back-off is
+ * Each move is paid for from the budget, and moves that the CPU undoes are paid
+ * for dearly. Nobody comes before its back-off is
  * over, nobody goes before its least residency is. Regions that prefer the
  * device count as the hottest. A region that is to stay where it is, because
  * the process has said so or has moved it, is not looked at.
@@ -30,6 +31,9 @@
 /* What the budget can save up at least, so that no exchange waits forever. */
 #define MIN_BURST	((long)(4 * RXE_REGION_PAGES))
 #define MIB_PAGES	(SZ_1M >> PAGE_SHIFT)
+/* What a region costs that the CPU takes back, and what all may cost, in ms. */
+#define PENALTY_MS	500
+#define MAX_PENALTY_MS	10000
 
 static bool is_wanted(const struct rxe_tier_view *view)
 {
@@ -204,6 +208,28 @@ long rxe_tier_refill(long budget, u64 ms, const struct rxe_tier_knobs *knobs)
 }
 
 /**
+ * rxe_tier_penalise - moves have been for nothing: move less for a while
+ * @budget: pages
+ * @taken_back: how many regions the CPU has taken back
+ * @knobs: how fast the budget grows
+ *
+ * One region costs as much as the budget grows in half a second. All of them
+ * don't bring it below what it grows in ten.
+ *
+ * Context: any.
+ * Return: the new budget, which may be negative.
+ */
+long rxe_tier_penalise(long budget, u32 taken_back,
+		       const struct rxe_tier_knobs *knobs)
+{
+	long rate = (long)knobs->rate * MIB_PAGES;
+	long least = min(budget, -(rate * MAX_PENALTY_MS / 1000));
+	u32 ms = min(taken_back, MAX_PENALTY_MS / PENALTY_MS + 1) * PENALTY_MS;
+
+	return max(budget - rate * ms / 1000, least);
+}
+
+/**
  * rxe_tier_back_off - leave a region alone for some time
  * @state: the region's; twice as long as the last time
  * @now: the time
@@ -231,8 +257,9 @@ void rxe_tier_back_off(struct rxe_tier_state *state, u64 now,
  * peace on the device for longer than it last had to wait, that is forgotten.
  *
  * Context: any.
+ * Return: whether the CPU has taken pages back.
  */
-void rxe_tier_observe(struct rxe_tier_state *state, u32 cpu_faults,
+bool rxe_tier_observe(struct rxe_tier_state *state, u32 cpu_faults,
 		      bool on_device, u64 now, const struct rxe_tier_knobs *knobs)
 {
 	u64 wait;
@@ -240,13 +267,15 @@ void rxe_tier_observe(struct rxe_tier_state *state, u32 cpu_faults,
 	if (cpu_faults != state->seen_faults) {
 		state->seen_faults = cpu_faults;
 		rxe_tier_back_off(state, now, knobs);
-		return;
+		return true;
 	}
 	if (!state->backoffs || !on_device || now < state->not_before)
-		return;
+		return false;
 	wait = (u64)knobs->backoff << (state->backoffs - 1);
 	if (now >= max(state->arrived, state->not_before) + wait)
 		state->backoffs = 0;
+
+	return false;
 }
 
 #if IS_ENABLED(CONFIG_RXE_HMM_KUNIT)

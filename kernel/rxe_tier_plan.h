@@ -108,7 +108,9 @@ void rxe_tier_decide(struct rxe_tier_plan *plan);
 long rxe_tier_refill(long budget, u64 ms, const struct rxe_tier_knobs *knobs);
 void rxe_tier_back_off(struct rxe_tier_state *state, u64 now,
 		       const struct rxe_tier_knobs *knobs);
-void rxe_tier_observe(struct rxe_tier_state *state, u32 cpu_faults,
+long rxe_tier_penalise(long budget, u32 taken_back,
+		       const struct rxe_tier_knobs *knobs);
+bool rxe_tier_observe(struct rxe_tier_state *state, u32 cpu_faults,
 		      bool on_device, u64 now, const struct rxe_tier_knobs *knobs);
 
 #endif /* RXE_TIER_PLAN_H */

@@ -132,8 +132,9 @@ static void look_at_region(struct rxe_tier_look *look, struct rxe_mirror *mirror
 	look->on_device += found.on_device;
 	if (found.accesses)
 		look_at_entries(region, look->mark);
-	rxe_tier_observe(&region->tier, atomic_read(&region->heat.cpu_faults),
-			 region->on_device, look->now, knobs);
+	if (rxe_tier_observe(&region->tier, atomic_read(&region->heat.cpu_faults),
+			     region->on_device, look->now, knobs))
+		look->taken_back++;
 
 	heat = rxe_heat_sum(&region->heat, look->now, knobs->half_life);
 	if ((heat || region->on_device) && READ_ONCE(region->end))

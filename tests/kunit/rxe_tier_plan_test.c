@@ -222,6 +222,27 @@ static void tier_budget_refills(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 4 * REGION, rxe_tier_refill(0, 60000, &knobs));
 }
 
+static void tier_penalty(struct kunit *test)
+{
+	long second = 128L << (20 - PAGE_SHIFT);
+	const struct rxe_tier_knobs *knobs = &test_knobs;
+	struct rxe_tier_state state = {};
+
+	KUNIT_EXPECT_EQ(test, 7, rxe_tier_penalise(7, 0, knobs));
+	KUNIT_EXPECT_EQ(test, 7 - second, rxe_tier_penalise(7, 2, knobs));
+	KUNIT_EXPECT_EQ(test, -10 * second, rxe_tier_penalise(0, 21, knobs));
+	KUNIT_EXPECT_EQ(test, -10 * second, rxe_tier_penalise(0, U32_MAX, knobs));
+	KUNIT_EXPECT_EQ(test, -10 * second,
+			rxe_tier_penalise(-9 * second, 100, knobs));
+	/* paid off by time */
+	KUNIT_EXPECT_EQ(test, -second,
+			rxe_tier_refill(-2 * second, 1000, knobs));
+
+	KUNIT_EXPECT_FALSE(test, rxe_tier_observe(&state, 0, true, NOW, knobs));
+	KUNIT_EXPECT_TRUE(test, rxe_tier_observe(&state, 5, true, NOW, knobs));
+	KUNIT_EXPECT_FALSE(test, rxe_tier_observe(&state, 5, true, NOW, knobs));
+}
+
 static void tier_min_residency(struct kunit *test)
 {
 	struct test_plan *t = test_plan(test, 0);
@@ -347,6 +368,7 @@ static struct kunit_case rxe_tier_plan_cases[] = {
 	KUNIT_CASE(tier_watermark),
 	KUNIT_CASE(tier_budget),
 	KUNIT_CASE(tier_budget_refills),
+	KUNIT_CASE(tier_penalty),
 	KUNIT_CASE(tier_min_residency),
 	KUNIT_CASE(tier_back_off),
 	KUNIT_CASE(tier_back_off_doubles),
