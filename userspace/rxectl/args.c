@@ -7,6 +7,7 @@
  *	rxectl [-j] [-p] stat [DEV] [mrn N] [pid N]
  *	rxectl [-j] [-p] heat [DEV] [mrn N] [pid N]
  *	rxectl [-j] [-p] policy [DEV [MODE]]
+ *	rxectl top [DEV] [count N]
  *	rxectl [-j] [-p] migrate DEV {mrn N | pid N} to PLACE [offset N] [length N]
  *	rxectl [-j] [-p] prefer DEV {mrn N | pid N} PLACE [offset N] [length N]
  */
@@ -171,7 +172,10 @@ static int take_word(struct parser *p)
 	struct args *args = p->args;
 	const char *word = *p->argv++;
 
-	if (args->command != ARGS_DEV && args->command != ARGS_POLICY) {
+	if (args->command == ARGS_TOP && !strcmp(word, "count"))
+		return take_number(p, &args->has_count, &args->count);
+	if (args->command == ARGS_HEAT || args->command == ARGS_MR ||
+	    args->command == ARGS_STAT || moves(args)) {
 		if (!strcmp(word, "mrn"))
 			return take_number(p, &args->has_mrn, &args->mrn);
 		if (!strcmp(word, "pid"))
@@ -247,6 +251,7 @@ static int take_command(struct parser *p)
 		{ "dev", ARGS_DEV }, { "mr", ARGS_MR }, { "stat", ARGS_STAT },
 		{ "migrate", ARGS_MIGRATE }, { "prefer", ARGS_PREFER },
 		{ "heat", ARGS_HEAT }, { "policy", ARGS_POLICY },
+		{ "top", ARGS_TOP },
 		{ "help", ARGS_HELP }, { "version", ARGS_VERSION },
 	};
 	size_t i;

@@ -17,6 +17,7 @@ enum args_command {
 	ARGS_STAT,
 	ARGS_HEAT,
 	ARGS_POLICY,
+	ARGS_TOP,
 };
 
 struct args {
@@ -24,9 +25,10 @@ struct args {
 	bool json;
 	bool pretty;
 	const char *dev;		/* NULL: all */
-	bool has_mrn, has_pid, has_length;
+	bool has_mrn, has_pid, has_length, has_count;
 	uint32_t mrn;
 	uint32_t pid;
+	uint32_t count;
 	uint64_t offset;
 	uint64_t length;
 	enum rxedv_place place;

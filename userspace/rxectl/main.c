@@ -18,6 +18,7 @@ static void help(FILE *to)
 	      "  stat [DEV] [mrn N | pid N]     counters of devices or of regions\n"
 	      "  heat [DEV] [mrn N | pid N]     what is used most, the hottest first\n"
 	      "  policy [DEV [MODE]]            what moves by itself: off, manual, auto, default\n"
+	      "  top [DEV] [count N]            both as they change, every second\n"
 	      "  migrate DEV {mrn N | pid N} to {device | system}\n"
 	      "          [offset BYTES] [length BYTES]\n"
 	      "  prefer DEV {mrn N | pid N} {device | system | stay | none}\n"

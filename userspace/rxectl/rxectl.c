@@ -18,6 +18,7 @@
 #include "out.h"
 #include "policy.h"
 #include "rows.h"
+#include "top.h"
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
@@ -367,21 +368,34 @@ static enum rxectl_exit prefer_rows(const struct args *args, struct device *d,
 	return rows_for_regions(args, d, prefer_row, rows);
 }
 
+enum rxectl_exit rxectl_dev(const struct args *args, struct json_object *rows)
+{
+	return rows_for_devices(args, dev_row, rows);
+}
+
+enum rxectl_exit rxectl_stat(const struct args *args, struct json_object *rows)
+{
+	return rows_for_devices(args, stat_rows, rows);
+}
+
 /* What was done before an error is shown all the same. */
 enum rxectl_exit rxectl_run(const struct args *args)
 {
-	struct json_object *rows = json_object_new_array();
+	struct json_object *rows;
 	enum rxectl_exit status;
 
+	if (args->command == ARGS_TOP)
+		return top_run(args);
+	rows = json_object_new_array();
 	switch (args->command) {
 	case ARGS_DEV:
-		status = rows_for_devices(args, dev_row, rows);
+		status = rxectl_dev(args, rows);
 		break;
 	case ARGS_MR:
 		status = rows_for_devices(args, mr_rows, rows);
 		break;
 	case ARGS_STAT:
-		status = rows_for_devices(args, stat_rows, rows);
+		status = rxectl_stat(args, rows);
 		break;
 	case ARGS_MIGRATE:
 		status = rows_for_devices(args, migrate_rows, rows);

@@ -3,6 +3,8 @@
 #ifndef RXECTL_H
 #define RXECTL_H
 
+#include <json-c/json.h>
+
 #include "args.h"
 
 /* What rxectl exits with; rxectl(8) explains. */
@@ -16,6 +18,10 @@ enum rxectl_exit {
 };
 
 enum rxectl_exit rxectl_run(const struct args *args);
+
+/* The rows that the commands dev and stat show. */
+enum rxectl_exit rxectl_dev(const struct args *args, struct json_object *rows);
+enum rxectl_exit rxectl_stat(const struct args *args, struct json_object *rows);
 
 /* Which status goes with an errno. */
 enum rxectl_exit rxectl_status(int err);

@@ -92,6 +92,11 @@ static void plain(void)
 	CHECK(!a.dev && !a.mode);
 	CHECK_INT(0, parse("rxectl policy rxe0 manual"));
 	CHECK_STR("manual", a.mode);
+	CHECK_INT(0, parse("rxectl top rxe0 count 3"));
+	CHECK_INT(ARGS_TOP, a.command);
+	CHECK(a.has_count && a.count == 3);
+	CHECK_INT(0, parse("rxectl top"));
+	CHECK(!a.dev && !a.has_count);
 	CHECK_INT(0, parse("rxectl --help mr"));
 	CHECK_INT(ARGS_HELP, a.command);
 	CHECK_INT(0, parse("rxectl help"));
@@ -131,6 +136,8 @@ static void refused(void)
 	REFUSED("rxectl policy rxe0 auto off", "off: not known here");
 	REFUSED("rxectl policy rxe0 mrn 1",
 		"mrn: not a mode; it is 'off', 'manual', 'auto' or 'default'");
+	REFUSED("rxectl top rxe0 count x", "x: not a number of 32 bits");
+	REFUSED("rxectl dev rxe0 count 1", "count: not known here");
 	REFUSED("rxectl heat mrn 1", "mrn: which device's?");
 	REFUSED("rxectl mr rxe0 mrn", "mrn: a value is missing");
 	REFUSED("rxectl mr rxe0 mrn x", "x: not a number of 32 bits");
