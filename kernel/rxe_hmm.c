@@ -140,5 +140,6 @@ void rxe_hmm_dev_fini(struct rxe_dev *rxe)
 	rxe_ce_destroy(hmm->ce);
 	rxe->hmm = NULL;
 	mutex_destroy(&hmm->resize_lock);
+	kvfree(hmm->batch);
 	kfree(hmm);
 }

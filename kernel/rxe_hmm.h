@@ -19,6 +19,8 @@ struct rxe_tier;
  * @ce: copies between that memory and RAM
  * @tier: what moves to that memory by itself
  * @resize_lock: one at a time changes the memory's size
+ * @batch: the batch of a migration that is over, for the next one; exchanged
+ *	without a lock
  *
  * Made before the device is registered, gone after its last object. The
  * pointers don't change in between.
@@ -29,6 +31,7 @@ struct rxe_hmm_dev {
 	struct rxe_ce	*ce;
 	struct rxe_tier	*tier;
 	struct mutex	resize_lock;	/* changes of the size */
+	struct rxe_batch *batch;
 };
 
 int rxe_hmm_init(void);

@@ -30,14 +30,18 @@
  * rxe_batch_create - memory for a migration
  * @hmm: the device
  *
+ * One batch is kept for the next migration: to allocate that much, and to have
+ * it zeroed, takes longer than to move some pages.
+ *
  * Context: may sleep.
  * Return: the batch or NULL.
  */
 struct rxe_batch *rxe_batch_create(struct rxe_hmm_dev *hmm)
 {
-	struct rxe_batch *batch;
+	struct rxe_batch *batch = xchg(&hmm->batch, NULL);
 
-	batch = kvmalloc_obj(*batch, GFP_KERNEL | __GFP_NOWARN);
+	if (!batch)
+		batch = kvmalloc_obj(*batch, GFP_KERNEL | __GFP_NOWARN);
 	if (!batch)
 		return NULL;
 	batch->hmm = hmm;
@@ -57,6 +61,9 @@ struct rxe_batch *rxe_batch_create(struct rxe_hmm_dev *hmm)
  */
 void rxe_batch_destroy(struct rxe_batch *batch)
 {
+	/* who makes allocations fail wants to see what happens then */
+	if (!IS_ENABLED(CONFIG_FAULT_INJECTION))
+		batch = xchg(&batch->hmm->batch, batch);
 	kvfree(batch);
 }
 
