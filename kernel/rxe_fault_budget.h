@@ -13,10 +13,12 @@
 
 #define RXE_FAULT_BUDGET_MS	20
 #define RXE_FAULT_BUDGET_TRIES	16
+/* The clock doesn't count before: a migration alone may take longer. */
+#define RXE_FAULT_BUDGET_MIN	4
 
 /**
  * struct rxe_fault_budget - what is left to an access
- * @deadline: no try begins after this, in jiffies
+ * @deadline: no try begins after this, in jiffies, but for the first few
  * @tries: how many were made
  */
 struct rxe_fault_budget {
@@ -40,8 +42,11 @@ static inline void rxe_fault_budget_init(struct rxe_fault_budget *budget)
 /* Take one try. Returns whether there was none left. */
 static inline bool rxe_fault_budget_spent(struct rxe_fault_budget *budget)
 {
-	return budget->tries++ >= RXE_FAULT_BUDGET_TRIES ||
-	       time_after(jiffies, budget->deadline);
+	unsigned int tries = budget->tries++;
+
+	return tries >= RXE_FAULT_BUDGET_TRIES ||
+	       (tries >= RXE_FAULT_BUDGET_MIN &&
+		time_after(jiffies, budget->deadline));
 }
 
 #endif /* RXE_FAULT_BUDGET_H */

@@ -102,6 +102,8 @@ static int move_region(struct rxe_job *job)
 		job->blind = !tries && try_blind(job);
 		if (!job->blind) {
 			n = rxe_job_look(job);
+			if (n == -EBUSY)	/* perhaps the next time */
+				continue;
 			if (n <= 0)
 				break;
 			if (job->to == RXE_PLACE_DEVICE && !rxe_job_make_room(job, n)) {
@@ -118,7 +120,7 @@ static int move_region(struct rxe_job *job)
 	if (job->to == RXE_PLACE_DEVICE && rxe_job_any(job, RXE_OUTCOME_MOVED))
 		refill_later(job->mirror, job->base);
 
-	return min(n, 0);
+	return n == -EBUSY ? 0 : min(n, 0);
 }
 
 static void count_outcomes(struct rxe_job *job, struct rxe_migrate_counts *counts)
