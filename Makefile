@@ -44,6 +44,17 @@ fuzz-user:
 	@$(MAKE) --no-print-directory -C userspace O=$(CURDIR)/build/user fuzz \
 		SECONDS=$(or $(SECONDS),300) SEED=$(or $(SEED),1)
 
+#:   make bench        pinned memory, Linux's own on-demand paging and ours in turns:
+#:                     table, CSV and plots in build/bench.  QUICK=1 takes less
+#:                     than five minutes, ROWS='write-* dontneed-8192' selects
+bench:
+	@tests/bench/run $(if $(QUICK),--quick) $(ROWS)
+
+#:   make bench-icount the same by instructions, which repeat: what has changed since
+#:                     tests/bench/baseline.csv.  SAVE=1 makes a new one of it
+bench-icount:
+	@tests/bench/run --icount $(if $(SAVE),--save) $(ROWS)
+
 #:   make profile ROW=thp-8   where the time goes in a row of a benchmark; the head
 #:                     of tests/bench/profile lists the rows
 profile:
@@ -106,4 +117,4 @@ export LINE DEBIAN_MIRROR
 # bash has a variable of that name
 unexport SECONDS
 
-.PHONY: help run test test-debug test-kcsan coverage fuzz fuzz-user profile check shell modules install user install-user update pin clean distclean
+.PHONY: help run test test-debug test-kcsan coverage fuzz fuzz-user bench bench-icount profile check shell modules install user install-user update pin clean distclean

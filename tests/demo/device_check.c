@@ -86,28 +86,17 @@ static void migrate(const char *step, int place)
 	}
 }
 
-/*
- * Messages of all of the first buffer, to or from a region of the same length,
- * some of them under way at a time.
- */
+/* Messages of all of the first buffer, to or from a region of the same length. */
 static void stream(bool writes, struct ibv_mr *to)
 {
-	size_t posted = 0, finished = 0;
+	struct rv_stream s = {
+		.pair = &e.pair, .op = writes ? RV_STREAM_WRITE : RV_STREAM_READ,
+		.mr_a = e.mr_a, .mr_b = to,
+		.base_a = e.mem_a.base, .base_b = to->addr,
+		.len = len, .size = MESSAGE, .depth = DEPTH,
+	};
 
-	while (finished < len) {
-		while (posted < len && posted - finished < DEPTH * MESSAGE) {
-			struct ibv_sge sge = rv_ends_sge_a(&e, posted, MESSAGE);
-			struct rv_remote at =
-				RV_REMOTE(to, (uint8_t *)to->addr + posted);
-
-			must(writes ? rv_post_write(&e.pair.a, &sge, 1, at) :
-				      rv_post_read(&e.pair.a, &sge, 1, at),
-			     "posting");
-			posted += MESSAGE;
-		}
-		must(rv_wait(&e.pair.a), "transfer");
-		finished += MESSAGE;
-	}
+	must(rv_streams_run(&s, 1, len / MESSAGE), "transfer");
 }
 
 /* The peer writes the other buffer's bytes to all of it, and reads them back. */

@@ -252,19 +252,11 @@ static int data(unsigned int flags, int operations)
 
 #define MESSAGE		(64 * 1024)
 #define SPEED_LEN	(1024 * 1024)
-#define SLOTS		(SPEED_LEN / MESSAGE)
 #define MESSAGES	192
 #define DEPTH		32
 /* The least number of rounds, and when to stop after that. */
 #define MIN_ROUNDS	5
 #define ENOUGH_MS	6000
-
-typedef int (*post_fn)(struct rv_qp *q, struct ibv_sge *sgl, int n,
-		       struct rv_remote at);
-
-struct side {
-	struct ibv_mr *a, *b;
-};
 
 static uint64_t now_us(void)
 {
@@ -274,37 +266,19 @@ static uint64_t now_us(void)
 	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
 }
 
-/* MiB/s, or a negative number. */
-static double stream(struct rv_ends *e, const struct side *s, post_fn post,
-		     int messages)
+/* MiB/s. */
+static double stream(struct rv_stream *s, int messages)
 {
 	uint64_t start = now_us();
-	int posted = 0, finished = 0;
 
-	while (finished < messages) {
-		while (posted < messages && posted - finished < DEPTH) {
-			size_t off = posted % SLOTS * MESSAGE;
-			struct ibv_sge sge = RV_SGE(s->a, e->mem_a.base + off,
-						    MESSAGE);
-
-			if (post(&e->pair.a, &sge, 1,
-				 RV_REMOTE(s->b, e->mem_b.base + off)))
-				return -1;
-			posted++;
-		}
-		if (rv_wait(&e->pair.a))
-			return -1;
-		finished++;
-	}
-
+	must(rv_streams_run(s, 1, messages), "transfer");
 	return 1e6 * messages * MESSAGE / (1 << 20) / (now_us() - start);
 }
 
-static int speed(bool writes, int rounds)
+static int speed(enum rv_stream_op op, int rounds)
 {
 	struct rv_opts opts = { .mtu = MTU };
-	post_fn post = writes ? rv_post_write : rv_post_read;
-	struct side sides[2];
+	struct rv_stream sides[2];
 	double mib[2];
 	struct rv_ends e;
 	uint64_t enough;
@@ -312,12 +286,17 @@ static int speed(bool writes, int rounds)
 
 	must(rv_ends_open(&e, &opts, SPEED_LEN), "setting up");
 	for (k = 0; k < 2; k++) {
-		sides[k].a = rv_reg_all(&e.dev, &e.mem_a,
-					RV_ACCESS | (k ? RV_ODP : 0));
-		sides[k].b = rv_reg_all(&e.dev, &e.mem_b,
-					RV_ACCESS | (k ? RV_ODP : 0));
-		must(!sides[k].a || !sides[k].b, "registering");
-		must(stream(&e, &sides[k], post, SLOTS) < 0, "first transfer");
+		unsigned int access = RV_ACCESS | (k ? RV_ODP : 0);
+
+		sides[k] = (struct rv_stream){
+			.pair = &e.pair, .op = op,
+			.mr_a = rv_reg_all(&e.dev, &e.mem_a, access),
+			.mr_b = rv_reg_all(&e.dev, &e.mem_b, access),
+			.base_a = e.mem_a.base, .base_b = e.mem_b.base,
+			.len = SPEED_LEN, .size = MESSAGE, .depth = DEPTH,
+		};
+		must(!sides[k].mr_a || !sides[k].mr_b, "registering");
+		stream(&sides[k], SPEED_LEN / MESSAGE);
 	}
 	enough = rv_now_ms() + ENOUGH_MS;
 	for (i = 0; i < rounds; i++) {
@@ -325,15 +304,13 @@ static int speed(bool writes, int rounds)
 			break;
 		/* take turns at being first */
 		for (k = 0; k < 2; k++)
-			mib[k ^ (i & 1)] = stream(&e, &sides[k ^ (i & 1)], post,
-						  MESSAGES);
-		must(mib[0] < 0 || mib[1] < 0, "transfer");
+			mib[k ^ (i & 1)] = stream(&sides[k ^ (i & 1)], MESSAGES);
 		printf("pinned %.1f odp %.1f\n", mib[0], mib[1]);
 	}
 	k = rv_compare("both buffers", e.mem_a.base, e.mem_b.base, SPEED_LEN);
 	for (i = 0; i < 2; i++) {
-		ibv_dereg_mr(sides[i].a);
-		ibv_dereg_mr(sides[i].b);
+		ibv_dereg_mr(sides[i].mr_a);
+		ibv_dereg_mr(sides[i].mr_b);
 	}
 	rv_ends_fini(&e);
 
@@ -352,9 +329,9 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "data") && !strcmp(how, "odp"))
 		return data(RV_ODP, n ?: 100);
 	if (!strcmp(what, "speed") && !strcmp(how, "write"))
-		return speed(true, n ?: 25);
+		return speed(RV_STREAM_WRITE, n ?: 25);
 	if (!strcmp(what, "speed") && !strcmp(how, "read"))
-		return speed(false, n ?: 25);
+		return speed(RV_STREAM_READ, n ?: 25);
 
 	fprintf(stderr, "usage: odp_check data pinned|odp [OPERATIONS]\n"
 			"       odp_check speed write|read [ROUNDS]\n");

@@ -30,6 +30,7 @@
 #include "rv_pager.h"
 #include "rv_rereg.h"
 #include "rv_stat.h"
+#include "rv_stream.h"
 #include "rv_stripe.h"
 #include "rv_swap.h"
 #include "rv_sys.h"
