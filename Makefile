@@ -33,6 +33,10 @@ coverage:
 test-kcsan:
 	@tests/vm/test --kcsan $(T)
 
+#:   make test-report  what rxectl makes of a recording, in headless Chromium
+test-report:
+	@tests/report/run
+
 #:   make fuzz         the fuzzers on the debug kernel, SECONDS=N for each (300),
 #:                     with the random numbers of SEED=N
 fuzz:
@@ -117,4 +121,4 @@ export LINE DEBIAN_MIRROR
 # bash has a variable of that name
 unexport SECONDS
 
-.PHONY: help run test test-debug test-kcsan coverage fuzz fuzz-user bench bench-icount profile check shell modules install user install-user update pin clean distclean
+.PHONY: help run test test-debug test-kcsan coverage test-report fuzz fuzz-user bench bench-icount profile check shell modules install user install-user update pin clean distclean

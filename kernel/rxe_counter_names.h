@@ -34,6 +34,7 @@
 [RXE_CNT_SKIPPED_BUSY].name = "promote_skipped_busy",
 [RXE_CNT_ACCESSES].name = "accesses",
 [RXE_CNT_DEVICE_ACCESSES].name = "device_accesses",
+[RXE_CNT_ACCESS_BYTES].name = "access_bytes",
 [RXE_CNT_TIER_LOOKS].name = "tier_looks",
 [RXE_CNT_TIER_PROMOTED].name = "tier_promoted",
 [RXE_CNT_TIER_DEMOTED].name = "tier_demoted",

@@ -96,6 +96,17 @@ static void note_change(struct rxe_heat *heat, u64 n, u64 ms, u32 half_life)
 		heat->last_rate = div64_u64(n << RXE_HEAT_SHIFT, ms);
 }
 
+/* How much a word has grown, which somebody may have set back. */
+static u32 growth(u32 now, u32 seen)
+{
+	return max((s32)(now - seen), 0);
+}
+
+static u64 growth_of_bytes(u64 now, u64 seen)
+{
+	return max((s64)(now - seen), 0LL);
+}
+
 /**
  * rxe_heat_fold - add what was counted to the sums
  * @heat: the heat; one at a time folds it
@@ -110,17 +121,20 @@ struct rxe_heat_found rxe_heat_fold(struct rxe_heat *heat, u64 now, u32 half_lif
 	u32 device = READ_ONCE(heat->on_device);
 	u32 writes = READ_ONCE(heat->writes);
 	u32 reads = READ_ONCE(heat->reads);
-	u32 new_writes = writes - heat->seen_writes;
-	u32 new_reads = reads - heat->seen_reads;
+	u64 bytes = READ_ONCE(heat->bytes);
+	u32 new_writes = growth(writes, heat->seen_writes);
+	u32 new_reads = growth(reads, heat->seen_reads);
 	u64 ms = age(heat, now), n = (u64)new_reads + new_writes;
 	struct rxe_heat_found found = {
 		.accesses = min_t(u64, n, U32_MAX),
-		.on_device = device - heat->seen_on_device,
+		.on_device = growth(device, heat->seen_on_device),
+		.bytes = growth_of_bytes(bytes, heat->seen_bytes),
 	};
 
 	heat->seen_reads = reads;
 	heat->seen_writes = writes;
 	heat->seen_on_device = device;
+	heat->seen_bytes = bytes;
 
 	note_change(heat, n, ms, half_life);
 	WRITE_ONCE(heat->read_sum, rxe_heat_decay(heat->read_sum, ms, half_life) +

@@ -6,8 +6,9 @@
  * cache line it has just written. Two queue pairs that count at the same moment
  * may lose one: no atomic operation is spent on it. Somebody, one at a time,
  * folds what was counted into sums that decay, so that an access counts half as
- * much after each half-life. The words of the data path only ever grow and wrap;
- * who folds remembers what he has seen.
+ * much after each half-life. Who folds remembers what he has seen of the words of
+ * the data path, which grow and wrap. A counter that was interrupted between its
+ * load and its store can set one back; that counts as nothing new.
  *
  * Nothing here knows of memory, takes a lock or reads a clock: time is given, in
  * milliseconds. docs/tiering.md has the mathematics.
@@ -27,10 +28,12 @@
  * @reads: accesses that read, counted by the data path
  * @writes: accesses that write, likewise
  * @on_device: of both, those served from the device's memory
+ * @bytes: bytes of both
  * @cpu_faults: CPU faults that brought pages of the region to RAM
  * @seen_reads: @reads when last folded
  * @seen_writes: @writes when last folded
  * @seen_on_device: @on_device when last folded
+ * @seen_bytes: @bytes when last folded
  * @read_sum: decayed number of reads
  * @write_sum: decayed number of writes
  * @change_sum: decayed sum of the squares of how far each fold was off from what
@@ -41,7 +44,7 @@
  * @nr_on_device: of both, those served from the device's memory
  * @stamp: when last folded, in ms
  *
- * The first four are for anybody, the others for who folds; they may be read at
+ * The first five are for anybody, the others for who folds; they may be read at
  * any time.
  */
 struct rxe_heat {
@@ -49,6 +52,8 @@ struct rxe_heat {
 	u32		writes;
 	u32		on_device;
 	atomic_t	cpu_faults;
+	u64		bytes;
+	u64		seen_bytes;
 	u32		seen_reads;
 	u32		seen_writes;
 	u32		seen_on_device;
@@ -66,18 +71,22 @@ struct rxe_heat {
  * struct rxe_heat_found - what a fold has found
  * @accesses: reads and writes since the fold before
  * @on_device: of these, those served from the device's memory
+ * @bytes: of all of them
  */
 struct rxe_heat_found {
 	u32 accesses;
 	u32 on_device;
+	u64 bytes;
 };
 
 /* Count an access; the caller holds the region's lock for reading. */
-static inline void rxe_heat_count(struct rxe_heat *heat, bool write, bool device)
+static inline void rxe_heat_count(struct rxe_heat *heat, bool write, bool device,
+				  unsigned int bytes)
 {
 	u32 *n = write ? &heat->writes : &heat->reads;
 
 	WRITE_ONCE(*n, READ_ONCE(*n) + 1);
+	WRITE_ONCE(heat->bytes, READ_ONCE(heat->bytes) + bytes);
 	if (device)
 		WRITE_ONCE(heat->on_device, READ_ONCE(heat->on_device) + 1);
 }

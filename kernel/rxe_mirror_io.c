@@ -126,7 +126,7 @@ region_try_enter(struct rxe_mirror *mirror, unsigned long va,
 			WRITE_ONCE(region->accessed, true);
 		rxe_heat_count(&region->heat, write,
 			       rxe_region_entry(region, rxe_region_page(va)) &
-			       RXE_ENTRY_DEVICE);
+			       RXE_ENTRY_DEVICE, length);
 		rxe_tier_note(mirror->tier);
 	} else {
 		read_unlock(&region->lock);

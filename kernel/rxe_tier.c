@@ -177,6 +177,7 @@ static bool look_and_move(struct rxe_tier *tier, enum rxe_tier_mode mode)
 	rxe_counter_inc(rxe, RXE_CNT_TIER_LOOKS);
 	atomic64_add(look.accesses, &rxe->stats_counters[RXE_CNT_ACCESSES]);
 	atomic64_add(look.on_device, &rxe->stats_counters[RXE_CNT_DEVICE_ACCESSES]);
+	atomic64_add(look.bytes, &rxe->stats_counters[RXE_CNT_ACCESS_BYTES]);
 	if (mode == RXE_TIER_AUTO && look.views && look.nr_views)
 		decide_and_move(tier, &look);
 	kvfree(look.views);

@@ -65,6 +65,7 @@ struct rxe_tier {
  * @mark: tell reclaim of the pages that the NIC uses
  * @accesses: since the last look
  * @on_device: of these, served from the device's memory
+ * @bytes: of all of them
  * @taken_back: regions that the CPU has taken pages of
  * @views: the regions
  * @nr_views: how many there are
@@ -76,6 +77,7 @@ struct rxe_tier_look {
 	bool			mark;
 	u64			accesses;
 	u64			on_device;
+	u64			bytes;
 	u32			taken_back;
 	struct rxe_tier_view	*views;
 	u32			nr_views;

@@ -130,6 +130,7 @@ static void look_at_region(struct rxe_tier_look *look, struct rxe_mirror *mirror
 	found = rxe_heat_fold(&region->heat, look->now, knobs->half_life);
 	look->accesses += found.accesses;
 	look->on_device += found.on_device;
+	look->bytes += found.bytes;
 	if (found.accesses)
 		look_at_entries(region, look->mark);
 	if (rxe_tier_observe(&region->tier, atomic_read(&region->heat.cpu_faults),

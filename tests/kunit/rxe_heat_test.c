@@ -19,9 +19,9 @@ static void count(struct rxe_heat *heat, unsigned int reads, unsigned int writes
 		  bool device)
 {
 	while (reads--)
-		rxe_heat_count(heat, false, device);
+		rxe_heat_count(heat, false, device, 100);
 	while (writes--)
-		rxe_heat_count(heat, true, device);
+		rxe_heat_count(heat, true, device, 1000);
 }
 
 static void heat_decays(struct kunit *test)
@@ -80,6 +80,7 @@ static void heat_folds(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, rxe_heat_is_fresh(&heat));
 	KUNIT_EXPECT_EQ(test, 47, found.accesses);
 	KUNIT_EXPECT_EQ(test, 5, found.on_device);
+	KUNIT_EXPECT_EQ(test, 20000, found.bytes);
 	KUNIT_EXPECT_EQ(test, 30 * HEAT_ONE, heat.read_sum);
 	KUNIT_EXPECT_EQ(test, 17 * HEAT_ONE, heat.write_sum);
 
@@ -87,6 +88,7 @@ static void heat_folds(struct kunit *test)
 	found = rxe_heat_fold(&heat, 2000, 1000);
 	KUNIT_EXPECT_EQ(test, 1, found.accesses);
 	KUNIT_EXPECT_EQ(test, 0, found.on_device);
+	KUNIT_EXPECT_EQ(test, 1000, found.bytes);
 	expect_near(test, 15 * HEAT_ONE, heat.read_sum);
 	expect_near(test, 19 * HEAT_ONE / 2, heat.write_sum);
 	KUNIT_EXPECT_EQ(test, 30, heat.nr_reads);
@@ -112,6 +114,30 @@ static void heat_counts_wrap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 3, heat.reads);
 	found = rxe_heat_fold(&heat, 0, 1000);
 	KUNIT_EXPECT_EQ(test, 5, found.accesses);
+}
+
+/* A counter that was slow has undone what others have counted meanwhile. */
+static void heat_counts_set_back(struct kunit *test)
+{
+	struct rxe_heat_found found;
+	struct rxe_heat heat = {};
+
+	count(&heat, 10, 10, true);
+	rxe_heat_fold(&heat, 0, 1000);
+	heat.reads = 3;
+	heat.writes = 3;
+	heat.on_device = 3;
+	heat.bytes = 3;
+	found = rxe_heat_fold(&heat, 0, 1000);
+	KUNIT_EXPECT_EQ(test, 0, found.accesses);
+	KUNIT_EXPECT_EQ(test, 0, found.on_device);
+	KUNIT_EXPECT_EQ(test, 0, found.bytes);
+	KUNIT_EXPECT_EQ(test, 10 * HEAT_ONE, heat.read_sum);
+	KUNIT_EXPECT_EQ(test, 10, heat.nr_writes);
+	count(&heat, 1, 0, false);
+	found = rxe_heat_fold(&heat, 0, 1000);
+	KUNIT_EXPECT_EQ(test, 1, found.accesses);
+	KUNIT_EXPECT_EQ(test, 100, found.bytes);
 }
 
 /* However often it is folded, the same accesses are the same heat. */
@@ -232,6 +258,7 @@ static struct kunit_case rxe_heat_cases[] = {
 	KUNIT_CASE(heat_decay_is_monotonic),
 	KUNIT_CASE(heat_folds),
 	KUNIT_CASE(heat_counts_wrap),
+	KUNIT_CASE(heat_counts_set_back),
 	KUNIT_CASE(heat_period_does_not_matter),
 	KUNIT_CASE(heat_tells_the_rate),
 	KUNIT_CASE(heat_noise),

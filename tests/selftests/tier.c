@@ -248,6 +248,20 @@ TEST_F(tier, hot_comes)
 	EXPECT_EQ(PAGES, on_device(e, 5));
 }
 
+/* The bytes are those of the messages, both ways; the asking side is pinned. */
+TEST_F(tier, bytes_are_counted)
+{
+	struct rv_ends *e = &self->e;
+	int64_t bytes;
+
+	ASSERT_EQ(0, set("mode", "manual"));
+	bytes = count(e, "access_bytes");
+	ASSERT_RV_OK(rv_ends_write_blind(e, 0, 5 * REGION + 100, 1500));
+	ASSERT_RV_OK(rv_ends_read_blind(e, 0, 5 * REGION + 7, 700));
+	EXPECT_TRUE(rv_wait_for(count(e, "access_bytes") >= bytes + 2200));
+	EXPECT_EQ(bytes + 2200, count(e, "access_bytes"));
+}
+
 /* Not in mode manual: there the heat is known, and nothing moves. */
 TEST_F(tier, manual_moves_nothing)
 {

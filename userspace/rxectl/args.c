@@ -8,6 +8,9 @@
  *	rxectl [-j] [-p] heat [DEV] [mrn N] [pid N]
  *	rxectl [-j] [-p] policy [DEV [MODE]]
  *	rxectl top [DEV] [count N]
+ *	rxectl record [DEV] [every MS] [count N] [to FILE]
+ *	rxectl report FILE [to FILE]
+ *	rxectl heatmap FILE [dev DEV] [svg] [to FILE]
  *	rxectl [-j] [-p] migrate DEV {mrn N | pid N} to PLACE [offset N] [length N]
  *	rxectl [-j] [-p] prefer DEV {mrn N | pid N} PLACE [offset N] [length N]
  */
@@ -19,6 +22,10 @@
 #include <string.h>
 
 #include "args.h"
+
+/* How often record may look, in ms. */
+#define EVERY_LEAST	10
+#define EVERY_MOST	3600000
 
 struct parser {
 	struct args *args;
@@ -152,6 +159,11 @@ static bool moves(const struct args *args)
 	return args->command == ARGS_MIGRATE || args->command == ARGS_PREFER;
 }
 
+static bool reads_recording(const struct args *args)
+{
+	return args->command == ARGS_REPORT || args->command == ARGS_HEATMAP;
+}
+
 static int take_mode(struct parser *p, const char *word)
 {
 	static const char *const modes[] = { "off", "manual", "auto", "default" };
@@ -167,13 +179,67 @@ static int take_mode(struct parser *p, const char *word)
 		     word);
 }
 
+static int take_text(struct parser *p, const char **to)
+{
+	const char *word = value(p, *to);
+
+	if (!word)
+		return -1;
+	*to = word;
+	return 0;
+}
+
+static int take_every(struct parser *p)
+{
+	bool has = p->args->every;
+
+	if (take_number(p, &has, &p->args->every))
+		return -1;
+	if (p->args->every < EVERY_LEAST || p->args->every > EVERY_MOST)
+		return wrong(p, "every: from %d to %d ms", EVERY_LEAST, EVERY_MOST);
+	return 0;
+}
+
+/* The words of record, report and heatmap. Returns 1 if it is none of them. */
+static int take_recording_word(struct parser *p, const char *word)
+{
+	struct args *args = p->args;
+
+	if (!strcmp(word, "to"))
+		return take_text(p, &args->to);
+	if (args->command == ARGS_RECORD)
+		return strcmp(word, "every") ? 1 : take_every(p);
+	if (args->command == ARGS_HEATMAP && !strcmp(word, "dev"))
+		return take_text(p, &args->dev);
+	if (args->command == ARGS_HEATMAP && !strcmp(word, "svg")) {
+		args->svg = true;
+		return 0;
+	}
+	if (args->file)
+		return wrong(p, "%s: not known here", word);
+	args->file = word;
+	return 0;
+}
+
+static bool is_of_recordings(const struct args *args)
+{
+	return args->command == ARGS_RECORD || reads_recording(args);
+}
+
 static int take_word(struct parser *p)
 {
 	struct args *args = p->args;
 	const char *word = *p->argv++;
 
-	if (args->command == ARGS_TOP && !strcmp(word, "count"))
+	if ((args->command == ARGS_TOP || args->command == ARGS_RECORD) &&
+	    !strcmp(word, "count"))
 		return take_number(p, &args->has_count, &args->count);
+	if (is_of_recordings(args)) {
+		int ret = take_recording_word(p, word);
+
+		if (ret <= 0)
+			return ret;
+	}
 	if (args->command == ARGS_HEAT || args->command == ARGS_MR ||
 	    args->command == ARGS_STAT || moves(args)) {
 		if (!strcmp(word, "mrn"))
@@ -207,6 +273,8 @@ static int check(struct parser *p)
 
 	if (args->has_mrn && args->has_pid)
 		return wrong(p, "either mrn or pid, not both");
+	if (reads_recording(args) && !args->file)
+		return wrong(p, "which recording?");
 	if (!moves(args))
 		return args->has_mrn && !args->dev ?
 		       wrong(p, "mrn: which device's?") : 0;
@@ -251,7 +319,8 @@ static int take_command(struct parser *p)
 		{ "dev", ARGS_DEV }, { "mr", ARGS_MR }, { "stat", ARGS_STAT },
 		{ "migrate", ARGS_MIGRATE }, { "prefer", ARGS_PREFER },
 		{ "heat", ARGS_HEAT }, { "policy", ARGS_POLICY },
-		{ "top", ARGS_TOP },
+		{ "top", ARGS_TOP }, { "record", ARGS_RECORD },
+		{ "report", ARGS_REPORT }, { "heatmap", ARGS_HEATMAP },
 		{ "help", ARGS_HELP }, { "version", ARGS_VERSION },
 	};
 	size_t i;

@@ -18,6 +18,9 @@ enum args_command {
 	ARGS_HEAT,
 	ARGS_POLICY,
 	ARGS_TOP,
+	ARGS_RECORD,
+	ARGS_REPORT,
+	ARGS_HEATMAP,
 };
 
 struct args {
@@ -25,14 +28,17 @@ struct args {
 	bool json;
 	bool pretty;
 	const char *dev;		/* NULL: all */
-	bool has_mrn, has_pid, has_length, has_count;
+	bool has_mrn, has_pid, has_length, has_count, svg;
 	uint32_t mrn;
 	uint32_t pid;
 	uint32_t count;
+	uint32_t every;			/* in ms; 0: as usual */
 	uint64_t offset;
 	uint64_t length;
 	enum rxedv_place place;
 	const char *mode;		/* NULL: as it is */
+	const char *file;		/* a recording */
+	const char *to;			/* a file; NULL: standard output */
 };
 
 /* 0, or -1 with the reason, in words, in error. */

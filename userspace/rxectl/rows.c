@@ -33,6 +33,28 @@ enum rxectl_exit rows_failed(const char *what, const char *why, int err)
 	return rxectl_status(err);
 }
 
+FILE *rows_open(const char *name, enum rxectl_exit *status)
+{
+	FILE *to = name ? fopen(name, "we") : stdout;
+
+	*status = to ? STATUS_OK : rows_failed(name, NULL, errno);
+	return to;
+}
+
+enum rxectl_exit rows_close(FILE *to, const char *name)
+{
+	int err = 0;
+
+	if (!name)
+		return STATUS_OK;
+	errno = EIO;
+	if (fflush(to) || ferror(to))
+		err = errno;
+	if (fclose(to) && !err)
+		err = errno;
+	return err ? rows_failed(name, NULL, err) : STATUS_OK;
+}
+
 uint64_t row_number(struct json_object *row, const char *key)
 {
 	struct json_object *value;

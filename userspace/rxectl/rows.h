@@ -27,6 +27,14 @@ struct json_object *row_of_region(struct device *d, struct json_object *region);
 /* Say on standard error what failed and why, or what the errno means. */
 enum rxectl_exit rows_failed(const char *what, const char *why, int err);
 
+/*
+ * A file to write to, or standard output without a name. NULL after an error, which
+ * was said. What was written is complete if rows_close() returns 0; main() sees to
+ * standard output.
+ */
+FILE *rows_open(const char *name, enum rxectl_exit *status);
+enum rxectl_exit rows_close(FILE *to, const char *name);
+
 /* As JSON or as a table. */
 void rows_show(const struct args *args, struct json_object *rows,
 	       const struct out_column *columns, size_t num_columns);

@@ -14,9 +14,12 @@
 
 #include "rxectl.h"
 #include "device.h"
+#include "heatmap.h"
 #include "nl.h"
 #include "out.h"
 #include "policy.h"
+#include "recording.h"
+#include "report.h"
 #include "rows.h"
 #include "top.h"
 
@@ -384,8 +387,18 @@ enum rxectl_exit rxectl_run(const struct args *args)
 	struct json_object *rows;
 	enum rxectl_exit status;
 
-	if (args->command == ARGS_TOP)
+	switch (args->command) {
+	case ARGS_TOP:
 		return top_run(args);
+	case ARGS_RECORD:
+		return record_run(args);
+	case ARGS_REPORT:
+		return report_run(args);
+	case ARGS_HEATMAP:
+		return heatmap_run(args);
+	default:
+		break;
+	}
 	rows = json_object_new_array();
 	switch (args->command) {
 	case ARGS_DEV:

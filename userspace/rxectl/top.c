@@ -8,11 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "nl.h"
-#include "policy.h"
 #include "top.h"
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
@@ -31,46 +28,12 @@ static const struct {
 	{ "pages_evicted", "EVICTED/S" },
 };
 
-static struct json_object *row_of(struct json_object *rows, const char *device)
-{
-	size_t i;
-
-	for (i = 0; i < json_object_array_length(rows); i++) {
-		struct json_object *row = json_object_array_get_idx(rows, i);
-
-		if (!strcmp(row_text(row, "device"), device))
-			return row;
-	}
-	return NULL;
-}
-
-static uint64_t counter(const struct top_look *look, const char *device,
-			const char *name)
-{
-	struct json_object *row = row_of(look->counters, device), *counters;
-
-	if (!row || !json_object_object_get_ex(row, "counters", &counters))
-		return 0;
-	return row_number(counters, name);
-}
-
-static uint64_t change(const struct top_look *before, const struct top_look *now,
-		       const char *device, const char *name)
-{
-	uint64_t old = counter(before, device, name);
-	uint64_t new = counter(now, device, name);
-
-	/* a device that was made again begins at 0 */
-	return new > old ? new - old : 0;
-}
-
-static void draw_device(FILE *to, const struct top_look *before,
-			const struct top_look *now, struct json_object *row)
+static void draw_device(FILE *to, const struct look *before,
+			const struct look *now, struct json_object *row)
 {
 	const char *device = row_text(row, "device");
-	double seconds = now->time - before->time;
-	uint64_t all = change(before, now, device, "accesses");
-	uint64_t hits = change(before, now, device, "device_accesses");
+	uint64_t all = look_growth(before, now, device, "accesses");
+	uint64_t hits = look_growth(before, now, device, "device_accesses");
 	char used[16], size[16];
 	size_t i;
 
@@ -83,8 +46,7 @@ static void draw_device(FILE *to, const struct top_look *before,
 		fprintf(to, " %7s", "-");
 	for (i = 0; i < COUNT(rates); i++)
 		fprintf(to, " %*.0f", (int)strlen(rates[i].title),
-			seconds > 0 ? change(before, now, device,
-					     rates[i].counter) / seconds : 0.0);
+			look_rate(before, now, device, rates[i].counter));
 	fputc('\n', to);
 }
 
@@ -101,8 +63,8 @@ static void draw_heat(FILE *to, struct json_object *row)
 		row_number(row, "cpu_faults"));
 }
 
-void top_draw(FILE *to, const struct top_look *before,
-	      const struct top_look *now, unsigned int lines)
+void top_draw(FILE *to, const struct look *before,
+	      const struct look *now, unsigned int lines)
 {
 	size_t num = json_object_array_length(now->devices), i;
 
@@ -120,32 +82,6 @@ void top_draw(FILE *to, const struct top_look *before,
 		draw_heat(to, json_object_array_get_idx(now->heat, i));
 }
 
-static void forget(struct top_look *look)
-{
-	json_object_put(look->devices);
-	json_object_put(look->counters);
-	json_object_put(look->heat);
-	memset(look, 0, sizeof(*look));
-}
-
-static enum rxectl_exit look_at(const struct args *args, struct top_look *look)
-{
-	enum rxectl_exit status;
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	look->time = t.tv_sec + t.tv_nsec * 1e-9;
-	look->devices = json_object_new_array();
-	look->counters = json_object_new_array();
-	look->heat = json_object_new_array();
-	status = rxectl_dev(args, look->devices);
-	if (!status)
-		status = rxectl_stat(args, look->counters);
-	if (!status)
-		status = heat_rows(args, look->heat);
-	return status;
-}
-
 static unsigned int lines_of_terminal(void)
 {
 	struct winsize size;
@@ -157,15 +93,15 @@ static unsigned int lines_of_terminal(void)
 
 enum rxectl_exit top_run(const struct args *args)
 {
-	struct top_look before = {}, now = {};
+	struct look before = {}, now = {};
 	bool terminal = isatty(STDOUT_FILENO);
 	enum rxectl_exit status;
 	uint32_t i;
 
-	status = look_at(args, &before);
+	status = look_take(args, &before);
 	for (i = 0; !status && (!args->has_count || i < args->count); i++) {
 		sleep(1);
-		status = look_at(args, &now);
+		status = look_take(args, &now);
 		if (status)
 			break;
 		if (terminal)
@@ -175,11 +111,11 @@ enum rxectl_exit top_run(const struct args *args)
 		top_draw(stdout, &before, &now, lines_of_terminal());
 		if (fflush(stdout))
 			break;
-		forget(&before);
+		look_forget(&before);
 		before = now;
 		memset(&now, 0, sizeof(now));
 	}
-	forget(&before);
-	forget(&now);
+	look_forget(&before);
+	look_forget(&now);
 	return status;
 }

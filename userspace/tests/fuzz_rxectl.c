@@ -2,14 +2,17 @@
 /*
  * Fuzzes what rxectl parses and prints, by libFuzzer. The first byte of an input
  * selects what the rest is: words of a command line, each ended by a zero, or
- * the attributes of a netlink message. What is understood is checked and printed.
+ * the attributes of a netlink message, or a recording. What is understood is checked
+ * and printed.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "args.h"
+#include "heatmap.h"
 #include "nl.h"
 #include "out.h"
+#include "report.h"
 
 #define WORDS	24
 
@@ -93,6 +96,39 @@ static void message(uint8_t kind, const void *attrs, size_t len)
 	json_object_put(to);
 }
 
+static void draw(const struct recording *r)
+{
+	FILE *to = fopen("/dev/null", "w");
+	struct heatmap *map;
+
+	must(to);
+	report_write(to, r);
+	map = heatmap_make(r, "a", 7, 7);
+	if (map)
+		heatmap_text(to, map, "a", true);
+	heatmap_free(map);
+	fclose(to);
+}
+
+static void recording(const void *text, size_t len)
+{
+	char error[80] = "";
+	struct recording r;
+	FILE *from;
+
+	if (!len)
+		return;
+	from = fmemopen((void *)text, len, "r");
+	must(from);
+	if (recording_read(&r, from, error, sizeof(error))) {
+		must(*error && !r.head && !r.looks);
+	} else {
+		draw(&r);
+		recording_forget(&r);
+	}
+	fclose(from);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -103,6 +139,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	if (*data >= '0' && *data <= '2') {
 		message(*data, data + 1, len - 1);
+		return 0;
+	}
+	if (*data == '3') {
+		recording(data + 1, len - 1);
 		return 0;
 	}
 	text = malloc(len);

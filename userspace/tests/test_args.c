@@ -105,6 +105,41 @@ static void plain(void)
 	CHECK_INT(ARGS_VERSION, a.command);
 }
 
+static void recordings(void)
+{
+	CHECK_INT(0, parse("rxectl record"));
+	CHECK_INT(ARGS_RECORD, a.command);
+	CHECK(!a.dev && !a.to && !a.every && !a.has_count);
+	CHECK_INT(0, parse("rxectl record rxe0 count 3 every 10 to x"));
+	CHECK_STR("rxe0", a.dev);
+	CHECK(a.to && a.every == 10 && a.count == 3);
+	CHECK_INT(0, parse("rxectl report x"));
+	CHECK_INT(ARGS_REPORT, a.command);
+	CHECK(a.file && !a.to && !a.dev);
+	CHECK_INT(0, parse("rxectl heatmap - svg dev rxe0 to y"));
+	CHECK_INT(ARGS_HEATMAP, a.command);
+	CHECK(a.file && a.svg && a.to);
+	CHECK_STR("rxe0", a.dev);
+
+	REFUSED("rxectl record every 9", "every: from 10 to 3600000 ms");
+	REFUSED("rxectl record every 3600001", "every: from 10 to 3600000 ms");
+	REFUSED("rxectl record every 0", "every: from 10 to 3600000 ms");
+	REFUSED("rxectl record every 1s", "1s: not a number of 32 bits");
+	REFUSED("rxectl record every 20 every 20", "every: given twice");
+	REFUSED("rxectl record to", "to: a value is missing");
+	REFUSED("rxectl record to x to y", "to: given twice");
+	REFUSED("rxectl record rxe0 svg", "svg: not known here");
+	REFUSED("rxectl record rxe0 mrn 1", "mrn: not known here");
+	REFUSED("rxectl report", "which recording?");
+	REFUSED("rxectl report to x", "which recording?");
+	REFUSED("rxectl report x y", "y: not known here");
+	REFUSED("rxectl report x svg", "svg: not known here");
+	REFUSED("rxectl heatmap svg", "which recording?");
+	REFUSED("rxectl heatmap x dev", "dev: a value is missing");
+	REFUSED("rxectl heatmap x count 1", "count: not known here");
+	REFUSED("rxectl top every 20", "20: not known here");
+}
+
 static void moving(void)
 {
 	CHECK_INT(0, parse("rxectl migrate rxe0 mrn 3 to device"));
@@ -174,6 +209,7 @@ int main(void)
 {
 	RUN(sizes);
 	RUN(plain);
+	RUN(recordings);
 	RUN(moving);
 	RUN(refused);
 	return tap_end();

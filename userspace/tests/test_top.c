@@ -14,7 +14,7 @@ static struct json_object *parse(const char *json)
 }
 
 /* Draw into a string, which the caller frees. */
-static char *draw(struct top_look *before, struct top_look *now,
+static char *draw(struct look *before, struct look *now,
 		  unsigned int lines)
 {
 	char *text = NULL;
@@ -26,7 +26,7 @@ static char *draw(struct top_look *before, struct top_look *now,
 	return text;
 }
 
-static struct top_look before, now;
+static struct look before, now;
 
 static void look(void)
 {
