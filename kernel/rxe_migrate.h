@@ -41,7 +41,7 @@ enum rxe_skip {
 	RXE_SKIP_PINNED,	/* someone holds it for DMA */
 	RXE_SKIP_FILE,		/* of a file, a device or hugetlbfs */
 	RXE_SKIP_SHARED,	/* with other processes: shared memory, or COW */
-	RXE_SKIP_KSM,		/* merged by KSM */
+	RXE_SKIP_KSM,		/* merged by KSM, or may be */
 	RXE_SKIP_LOCKED,	/* mlock() */
 	RXE_SKIP_FULL,		/* no room on the device */
 	RXE_SKIP_NOMEM,		/* no memory at the other side, or for the work */

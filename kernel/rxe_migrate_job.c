@@ -76,7 +76,15 @@ static unsigned int page_of(const struct rxe_job *job, unsigned long va)
 	return (va - job->base) >> PAGE_SHIFT;
 }
 
-/* Why nothing of the vma can be on the device, or RXE_OUTCOME_PENDING. */
+/*
+ * Why nothing of the vma can be on the device, or RXE_OUTCOME_PENDING.
+ *
+ * The setup of a migration unmaps what it finds, and finalize maps it again where
+ * the folio's reverse map says. KSM maps a page before the reverse map knows, so
+ * such a page would be left unmapped with nobody to wake who waits for it: nothing
+ * is unmapped where KSM may be at work. MADV_UNMERGEABLE, which holds mmap_lock,
+ * leaves no merged page behind.
+ */
 static u8 vma_outcome(struct vm_area_struct *vma)
 {
 	if (vma->vm_flags & VM_SHARED)
@@ -85,6 +93,8 @@ static u8 vma_outcome(struct vm_area_struct *vma)
 		return RXE_SKIP_FILE;
 	if (vma->vm_flags & VM_LOCKED)
 		return RXE_SKIP_LOCKED;
+	if (vma->vm_flags & VM_MERGEABLE)
+		return RXE_SKIP_KSM;
 
 	return RXE_OUTCOME_PENDING;
 }
@@ -160,6 +170,9 @@ static bool may_promote(const struct rxe_job *job, unsigned long src)
 	if (!(src & MIGRATE_PFN_VALID))
 		return true;
 	if (job->holes)
+		return false;
+	/* merged in another process, that it is shared with; locked by now */
+	if (folio_test_ksm(page_folio(migrate_pfn_to_page(src))))
 		return false;
 
 	return !job->blind || src & MIGRATE_PFN_WRITE;

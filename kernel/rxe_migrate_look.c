@@ -61,9 +61,13 @@ static int look_at_unreadable(struct look *look, struct vm_area_struct *vma)
 		.start = max(vma->vm_start, from),
 		.end = min(vma->vm_end, from + RXE_REGION_SIZE),
 		.pgmap_owner = look->mirror->rxe,
-		.flags = MIGRATE_VMA_SELECT_SYSTEM | MIGRATE_VMA_SELECT_COMPOUND |
+		.flags = MIGRATE_VMA_SELECT_COMPOUND |
 			 MIGRATE_VMA_SELECT_DEVICE_PRIVATE,
 	};
+
+	/* see vma_outcome() */
+	if (!(vma->vm_flags & VM_MERGEABLE))
+		args.flags |= MIGRATE_VMA_SELECT_SYSTEM;
 
 	both = kvcalloc(2 * RXE_REGION_PAGES, sizeof(*both), GFP_KERNEL);
 	if (!both)

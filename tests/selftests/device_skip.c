@@ -301,6 +301,7 @@ static int64_t merged(struct rv_ends *e, size_t len)
 	return n;
 }
 
+/* What may be merged stays, too: see vma_outcome() in the driver. */
 TEST_F_TIMEOUT(device_skip, ksm, 120)
 {
 	struct rv_ends *e = &self->e;
@@ -312,6 +313,7 @@ TEST_F_TIMEOUT(device_skip, ksm, 120)
 	rv_buf_expect(&e->mem_b, 0, e->mem_a.base, len);
 	ASSERT_EQ(0, madvise(e->mem_a.base, len, MADV_MERGEABLE));
 	ASSERT_EQ(0, madvise(e->mem_b.base, len, MADV_MERGEABLE));
+	EXPECT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_KSM, 16));
 	rv_put(KSM "smart_scan", "0");
 	ASSERT_EQ(0, rv_put(KSM "pages_to_scan", "5000"));
 	ASSERT_EQ(0, rv_put(KSM "sleep_millisecs", "10"));
@@ -324,6 +326,8 @@ TEST_F_TIMEOUT(device_skip, ksm, 120)
 	EXPECT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_KSM, 16));
 	EXPECT_RV(0, works(e));
 	EXPECT_EQ(0, rv_put(KSM "run", "2"));
+	EXPECT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_KSM, 16));
+	EXPECT_EQ(0, madvise(e->mem_b.base, len, MADV_UNMERGEABLE));
 	EXPECT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_KSM, 0));
 	EXPECT_RV(0, works(e));
 }

@@ -136,7 +136,7 @@ enum rxe_hmm_skip {
 	RXE_HMM_SKIP_PINNED,	/* someone holds references to it */
 	RXE_HMM_SKIP_FILE,	/* it belongs to a file */
 	RXE_HMM_SKIP_SHARED,	/* several processes map it */
-	RXE_HMM_SKIP_KSM,	/* it was merged with others of the same contents */
+	RXE_HMM_SKIP_KSM,	/* it is merged with equal pages, or may be */
 	RXE_HMM_SKIP_LOCKED,	/* mlock() */
 	RXE_HMM_SKIP_FULL,	/* no device memory is left */
 	RXE_HMM_SKIP_NOMEM,	/* no memory for the work itself, or in RAM */
