@@ -8,6 +8,8 @@
 [RXE_CNT_PAGE_FAULT_PINS].name = "page_fault_pins",
 [RXE_CNT_PAGE_FAULTS_SLOW].name = "page_faults_slow",
 [RXE_CNT_PAGE_FAULTS_DEFERRED].name = "page_faults_deferred",
+[RXE_CNT_READAHEAD_PAGES].name = "readahead_pages",
+[RXE_CNT_READAHEAD_USED].name = "readahead_used",
 [RXE_CNT_PAGE_INVALIDATIONS].name = "page_invalidations",
 [RXE_CNT_PAGE_INVALIDATIONS_HANDLED].name = "page_invalidations_handled",
 [RXE_CNT_PAGE_PREFETCH].name = "page_prefetch",

@@ -81,8 +81,8 @@ struct sk_buff;
  * @rcu: frees it after the data path left
  *
  * All but @lock is written under @lock held for write, except that readers
- * set %RXE_ENTRY_DIRTY with an atomic operation, and @accessed. @ra_next,
- * @ra_pages, @refill and @accessed are hints: they are also read without the lock.
+ * set the %RXE_ENTRY_MARKS with atomic operations, and @accessed. @ra_next,
+ * @ra_pages, @refill and @accessed are hints, also read without the lock.
  * @heat has rules of its own; @on_device and @tier are the policy's (rxe_tier.c).
  */
 struct rxe_region {
@@ -110,8 +110,7 @@ struct rxe_region {
  * @lock: orders mmu_interval_set_seq() against read_retry() and install
  * @mirror: the mirror that it belongs to
  * @start: first address
- * @nr_invalidated: pages of the slice that invalidations have ever taken away,
- *	under @lock
+ * @nr_invalidated: pages that invalidations have ever taken away, under @lock
  * @regions: the slice's regions; set under windows_lock, cleared under @lock
  * @rcu: frees it after the data path left
  */
@@ -175,6 +174,7 @@ struct rxe_mirror {
  * @nr_faults: pages mapped by faults through this MR
  * @nr_faults_handled: faults through this MR
  * @nr_prefetched: pages mapped by ibv_advise_mr()
+ * @credit: for pages that its faults take along (rxe_readahead.h)
  * @base_invalidated: invalidated pages of the MR's range before it existed
  * @user: what came to the device's memory through this MR
  */
@@ -185,6 +185,7 @@ struct rxe_mirror_mr {
 	atomic64_t		nr_faults;
 	atomic64_t		nr_faults_handled;
 	atomic64_t		nr_prefetched;
+	atomic_t		credit;
 	u64			base_invalidated;
 	struct rxe_dmem_user	user;
 };
@@ -219,8 +220,8 @@ static inline unsigned long rxe_region_end(unsigned long va)
 }
 
 /* The entry of page @i; @region->lock is held. */
-static inline unsigned long rxe_region_entry(const struct rxe_region *region,
-					     unsigned int i)
+static inline unsigned long
+rxe_region_entry(const struct rxe_region *region, unsigned int i)
 {
 	unsigned long huge = READ_ONCE(region->huge);
 
@@ -230,8 +231,8 @@ static inline unsigned long rxe_region_entry(const struct rxe_region *region,
 }
 
 /* The region of @va, or NULL; the caller holds RCU or gc_sem. */
-static inline struct rxe_region *rxe_mirror_region(struct rxe_mirror *mirror,
-						   unsigned long va)
+static inline struct rxe_region *
+rxe_mirror_region(struct rxe_mirror *mirror, unsigned long va)
 {
 	struct rxe_window *window;
 
@@ -288,10 +289,12 @@ int rxe_mirror_advise_init(void);
 void rxe_mirror_advise_exit(void);
 
 /* rxe_stats.c */
-u64 rxe_mirror_count_invalidated(struct rxe_mirror *mirror,
-				 unsigned long start, unsigned long last);
+u64 rxe_mirror_count_invalidated(struct rxe_mirror *mirror, unsigned long start,
+				 unsigned long last);
 void rxe_stats_count_fault(struct rxe_mirror_mr *mmr, unsigned int flags,
 			   unsigned int pages);
+void rxe_stats_count_along(struct rxe_mirror_mr *mmr, unsigned int pages);
+void rxe_stats_count_used(struct rxe_mirror_mr *mmr, unsigned int pages);
 int rxe_stats_fill_mr(struct sk_buff *msg, struct ib_mr *ibmr);
 
 #endif /* RXE_MIRROR_H */

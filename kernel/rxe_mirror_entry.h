@@ -20,6 +20,9 @@
  * DIRTY says that the folio was marked dirty after the entry was installed.
  * Whoever cleans a folio makes its ptes read-only or removes them first, which
  * invalidates the entry, so DIRTY can't outlive the folio's own flag.
+ *
+ * USED says that the page was accessed, or that a fault was for it. Without, it
+ * was only taken along (rxe_readahead.h). What maps the whole region is USED.
  */
 enum rxe_entry_flags {
 	RXE_ENTRY_VALID		= BIT(0),
@@ -27,12 +30,17 @@ enum rxe_entry_flags {
 	RXE_ENTRY_DIRTY_BIT	= 2,
 	RXE_ENTRY_DIRTY		= BIT(RXE_ENTRY_DIRTY_BIT),
 	RXE_ENTRY_DEVICE	= BIT(3),
+	RXE_ENTRY_USED_BIT	= 4,
+	RXE_ENTRY_USED		= BIT(RXE_ENTRY_USED_BIT),
 	RXE_ENTRY_PFN_SHIFT	= 8,
 };
 
+/* What the data path notes in an entry. */
+#define RXE_ENTRY_MARKS	(RXE_ENTRY_DIRTY | RXE_ENTRY_USED)
+
 static inline unsigned long rxe_entry(unsigned long pfn, bool write)
 {
-	return pfn << RXE_ENTRY_PFN_SHIFT | RXE_ENTRY_VALID |
+	return pfn << RXE_ENTRY_PFN_SHIFT | RXE_ENTRY_VALID | RXE_ENTRY_USED |
 	       (write ? RXE_ENTRY_WRITE : 0);
 }
 

@@ -12,6 +12,8 @@
  *   sequential, and pages ahead are faulted in as well: twice as many each
  *   time, never beyond the MR.
  *
+ * How many these may be depends on how many were used (rxe_readahead.h).
+ *
  * A try is a look at the page tables by hmm_range_fault(), and a fault for each
  * page that is missing, which the next try finds there. A fault that would wait
  * for its memory is left to a thread of its own (rxe_slow.c), so that a queue
@@ -35,14 +37,9 @@
 #include "rxe_migrate.h"
 #include "rxe_mirror.h"
 #include "rxe_race.h"
+#include "rxe_readahead.h"
 #include "rxe_slow.h"
 #include "rxe_trace.h"
-
-/* A present neighbour is taken along within an aligned block of this size. */
-#define AROUND_PAGES		16U
-/* A sequential stream is read ahead by this much, at first and at most. */
-#define AHEAD_PAGES_MIN		4U
-#define AHEAD_PAGES_MAX		64U
 
 /*
  * struct fault - one fault, page indexes relative to the region
@@ -50,6 +47,7 @@
  * @end: first page after those to fault in (read-ahead included)
  * @around_first, @around_last: the pages to look at, required ones included
  * @ahead_done: those ahead were faulted in, as far as they could be
+ * @refill: the pages around were mapped before they moved
  * @slow: the required page that takes long
  * @pfns: one for each of these
  */
@@ -65,29 +63,28 @@ struct fault {
 	unsigned int		around_first;
 	unsigned int		around_last;
 	bool			ahead_done;
+	bool			refill;
 	unsigned int		slow;
 	unsigned long		*table;
 	unsigned long		*pfns;
 };
 
-/* Pages to read ahead of a miss at @f->first; 0 if it isn't sequential. */
+/* How far to read ahead. A packet may begin in the page before its miss. */
 static unsigned int ahead_pages(struct fault *f)
 {
 	const struct rxe_region *region = f->region;
-	unsigned int pages;
+	unsigned int next = READ_ONCE(region->ra_next);
 
 	if (f->first == 0) {
 		/* the stream may come from the region before this one */
 		region = rxe_mirror_region(f->mmr->mirror, f->base - 1);
 		if (!region || READ_ONCE(region->ra_next) != RXE_REGION_PAGES)
 			return 0;
-	} else if (READ_ONCE(region->ra_next) != f->first) {
+	} else if (next < f->first || next > f->last) {
 		return 0;
 	}
 
-	pages = 2 * READ_ONCE(region->ra_pages);
-
-	return clamp(pages, AHEAD_PAGES_MIN, AHEAD_PAGES_MAX);
+	return rxe_readahead_next(&f->mmr->credit, READ_ONCE(region->ra_pages));
 }
 
 /* Keep the neighbours within the MR. */
@@ -121,18 +118,21 @@ static void stop_at_device(struct fault *f)
 static void plan(struct fault *f)
 {
 	f->end = f->last + 1;
-	if (f->flags & RXE_FAULT_PREFETCH) {
-		f->around_first = f->first;
-		f->around_last = f->last;
+	f->around_first = f->first;
+	f->around_last = f->last;
+	if (f->flags & RXE_FAULT_PREFETCH)
 		return;
-	}
 
-	f->around_first = round_down(f->first, AROUND_PAGES);
-	f->around_last = round_down(f->last, AROUND_PAGES) + AROUND_PAGES - 1;
+	if (rxe_readahead_allowed(&f->mmr->credit) >= RXE_AROUND_PAGES) {
+		f->around_first = round_down(f->first, RXE_AROUND_PAGES);
+		f->around_last = round_down(f->last, RXE_AROUND_PAGES) +
+				 RXE_AROUND_PAGES - 1;
+	}
 	f->end = min_t(unsigned int, f->end + ahead_pages(f), RXE_REGION_PAGES);
 	stop_at_device(f);
 	if (READ_ONCE(f->region->refill)) {
 		WRITE_ONCE(f->region->refill, false);
+		f->refill = true;
 		f->around_first = 0;
 		f->around_last = RXE_REGION_PAGES - 1;
 	}
@@ -313,7 +313,7 @@ static unsigned int install_huge(struct fault *f)
 	unsigned long entry;
 
 	entry = rxe_entry_of(frame_of(pfn, 0), pfn & HMM_PFN_WRITE);
-	if (region->huge && !((entry ^ region->huge) & ~RXE_ENTRY_DIRTY))
+	if (region->huge && !((entry ^ region->huge) & ~RXE_ENTRY_MARKS))
 		return 0;
 	if (region->huge)
 		n = RXE_REGION_PAGES;
@@ -328,8 +328,8 @@ static unsigned int install_huge(struct fault *f)
 static unsigned int install_pages(struct fault *f)
 {
 	struct rxe_region *region = f->region;
+	unsigned int i, n = 0, along = 0;
 	unsigned long pfn, entry, old;
-	unsigned int i, n = 0;
 
 	if (region->huge) {
 		region->huge = 0;
@@ -346,12 +346,17 @@ static unsigned int install_pages(struct fault *f)
 			continue;
 		entry = rxe_entry_of(frame_of(pfn, i), pfn & HMM_PFN_WRITE);
 		old = region->table[i];
-		if (!((entry ^ old) & ~RXE_ENTRY_DIRTY))
+		if (!((entry ^ old) & ~RXE_ENTRY_MARKS))
 			continue;
+		if (!f->refill && (i < f->first || i > f->last)) {
+			along += !old;
+			entry &= ~RXE_ENTRY_USED | old;
+		}
 		region->table[i] = entry;
 		region->nr_valid += !old;
 		n++;
 	}
+	rxe_stats_count_along(f->mmr, along);
 
 	return n;
 }

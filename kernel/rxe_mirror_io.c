@@ -68,9 +68,25 @@ static void mark_dirty(struct rxe_region *region, unsigned int first,
 	}
 }
 
-/* May [first, last] be accessed? If for writing, it is dirty afterwards. */
-static bool region_allows(struct rxe_region *region, unsigned int first,
-			  unsigned int last, bool write)
+/* Those of [first, last] that were taken along are of use now. */
+static void mark_used(struct rxe_mirror_mr *mmr, struct rxe_region *region,
+		      unsigned int first, unsigned int last)
+{
+	unsigned int i, n = 0;
+
+	for (i = first; i <= last; i++)
+		if (!(rxe_region_entry(region, i) & RXE_ENTRY_USED))
+			n += !test_and_set_bit(RXE_ENTRY_USED_BIT,
+					       &region->table[i]);
+	rxe_stats_count_used(mmr, n);
+}
+
+/*
+ * May [first, last] be accessed? If for writing, it is dirty afterwards. What is
+ * USED is VALID, so that one look tells of both.
+ */
+static bool region_allows(struct rxe_mirror_mr *mmr, struct rxe_region *region,
+			  unsigned int first, unsigned int last, bool write)
 {
 	unsigned long all = ~0UL;
 	unsigned int i;
@@ -78,8 +94,11 @@ static bool region_allows(struct rxe_region *region, unsigned int first,
 	for (i = first; i <= last; i++)
 		all &= rxe_region_entry(region, i);
 
-	if (!(all & RXE_ENTRY_VALID))
-		return false;
+	if (unlikely(!(all & RXE_ENTRY_USED))) {
+		if (!(all & RXE_ENTRY_VALID))
+			return false;
+		mark_used(mmr, region, first, last);
+	}
 	if (!write)
 		return true;
 	if (!(all & RXE_ENTRY_WRITE))
@@ -90,10 +109,11 @@ static bool region_allows(struct rxe_region *region, unsigned int first,
 	return true;
 }
 
-static bool region_allows_range(struct rxe_region *region, unsigned long va,
+static bool region_allows_range(struct rxe_mirror_mr *mmr,
+				struct rxe_region *region, unsigned long va,
 				unsigned long length, bool write)
 {
-	return region_allows(region, rxe_region_page(va),
+	return region_allows(mmr, region, rxe_region_page(va),
 			     rxe_region_page(va + length - 1), write);
 }
 
@@ -106,9 +126,10 @@ static bool region_allows_range(struct rxe_region *region, unsigned long va,
  * two readers that wait for each other's regions never end.
  */
 static __always_inline struct rxe_region *
-region_try_enter(struct rxe_mirror *mirror, unsigned long va,
+region_try_enter(struct rxe_mirror_mr *mmr, unsigned long va,
 		 unsigned long length, bool write, bool wait)
 {
+	struct rxe_mirror *mirror = mmr->mirror;
 	struct rxe_region *region;
 
 	rcu_read_lock();
@@ -121,7 +142,7 @@ region_try_enter(struct rxe_mirror *mirror, unsigned long va,
 		region = NULL;
 		goto out;
 	}
-	if (likely(region_allows_range(region, va, length, write))) {
+	if (likely(region_allows_range(mmr, region, va, length, write))) {
 		if (!READ_ONCE(region->accessed))
 			WRITE_ONCE(region->accessed, true);
 		rxe_heat_count(&region->heat, write,
@@ -148,7 +169,7 @@ static struct rxe_region *region_enter(struct rxe_mirror_mr *mmr,
 	struct rxe_region *region;
 	int err;
 
-	region = region_try_enter(mmr->mirror, va, length, write, true);
+	region = region_try_enter(mmr, va, length, write, true);
 	if (likely(region))
 		goto out;
 
@@ -160,7 +181,7 @@ static struct rxe_region *region_enter(struct rxe_mirror_mr *mmr,
 		err = rxe_mirror_fault(mmr, va, length, flags, &budget);
 		if (err)
 			return ERR_PTR(err);
-		region = region_try_enter(mmr->mirror, va, length, write, true);
+		region = region_try_enter(mmr, va, length, write, true);
 	} while (!region);
 out:
 	rxe_race_reach_atomic(RXE_RACE_IO_ENTERED);
@@ -307,7 +328,7 @@ static int enter_both(struct rxe_mirror_mr *mmr, unsigned long va,
 		regions[0] = region_enter(mmr, va, n, write);
 		if (IS_ERR(regions[0]))
 			return PTR_ERR(regions[0]);
-		regions[1] = region_try_enter(mmr->mirror, va + n, length - n,
+		regions[1] = region_try_enter(mmr, va + n, length - n,
 					      write, false);
 		if (regions[1])
 			return 0;

@@ -15,6 +15,7 @@
 #include "rxe.h"
 #include "rxe_loc.h"
 #include "rxe_mirror.h"
+#include "rxe_readahead.h"
 
 /* Pages that [start, last], in one window, lost to invalidations. */
 static u64 count_in_window(struct rxe_mirror *mirror, unsigned long start,
@@ -150,6 +151,36 @@ void rxe_stats_count_fault(struct rxe_mirror_mr *mmr, unsigned int flags,
 	atomic64_add(pages, &mmr->nr_faults);
 	atomic64_inc(&device[RXE_CNT_PAGE_FAULTS_HANDLED]);
 	atomic64_add(pages, &device[RXE_CNT_PAGE_FAULTS]);
+}
+
+/**
+ * rxe_stats_count_along - count pages that a fault took along, and charge them
+ * @mmr: the MR that the fault was for
+ * @pages: how many; also 0
+ *
+ * Context: any.
+ */
+void rxe_stats_count_along(struct rxe_mirror_mr *mmr, unsigned int pages)
+{
+	atomic64_t *device = mmr->mirror->rxe->stats_counters;
+
+	rxe_readahead_taken(&mmr->credit, pages);
+	atomic64_add(pages, &device[RXE_CNT_READAHEAD_PAGES]);
+}
+
+/**
+ * rxe_stats_count_used - count the first use of pages that were taken along
+ * @mmr: the MR that they are used through
+ * @pages: how many
+ *
+ * Context: any.
+ */
+void rxe_stats_count_used(struct rxe_mirror_mr *mmr, unsigned int pages)
+{
+	atomic64_t *device = mmr->mirror->rxe->stats_counters;
+
+	rxe_readahead_used(&mmr->credit, pages);
+	atomic64_add(pages, &device[RXE_CNT_READAHEAD_USED]);
 }
 
 /**

@@ -9,6 +9,7 @@
 #define TEST_BASE	(5UL << RXE_REGION_SHIFT)
 
 struct test_fault {
+	struct rxe_dev rxe;
 	struct rxe_mirror mirror;
 	struct rxe_mirror_mr mmr;
 	struct rxe_window window;
@@ -37,6 +38,8 @@ static struct test_fault *test_fault(struct kunit *test)
 	t->regions[5] = &t->region;
 	t->regions[6] = &t->after;
 	t->mmr.mirror = &t->mirror;
+	t->mirror.rxe = &t->rxe;
+	atomic_set(&t->mmr.credit, RXE_CREDIT_MAX);
 	t->mmr.umem.address = TEST_BASE - RXE_REGION_SIZE;
 	t->mmr.umem.length = 3 * RXE_REGION_SIZE;
 	t->f.mmr = &t->mmr;
@@ -159,6 +162,8 @@ static void ahead_needs_order(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->f.end, 52);
 	test_plan(t, 50, 50);
 	KUNIT_EXPECT_EQ(test, t->f.end, 51 + 32);
+	test_plan(t, 49, 50);
+	KUNIT_EXPECT_EQ(test, t->f.end, 51 + 32);
 	test_fault_end(t);
 }
 
@@ -203,9 +208,79 @@ static void install_some(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->region.nr_valid, 6);
 	KUNIT_EXPECT_EQ(test, rxe_region_entry(&t->region, 97), 0);
 	KUNIT_EXPECT_EQ(test, rxe_region_entry(&t->region, 98),
-			rxe_entry(TEST_PFN + 98, false));
+			rxe_entry(TEST_PFN + 98, false) & ~RXE_ENTRY_USED);
+	KUNIT_EXPECT_EQ(test, rxe_region_entry(&t->region, 100),
+			rxe_entry(TEST_PFN + 100, false));
 	/* the present neighbours count as served */
 	KUNIT_EXPECT_EQ(test, t->region.ra_next, 104);
+	test_fault_end(t);
+}
+
+/* Pages that aren't used cost the MR its neighbours, but not a stream's. */
+static void along_needs_credit(struct kunit *test)
+{
+	struct test_fault *t = test_fault(test);
+
+	atomic_set(&t->mmr.credit, RXE_CREDIT_WINDOW);
+	test_plan(t, 100, 100);
+	KUNIT_EXPECT_EQ(test, 16, test_install(t, 96, 112, 0));
+	KUNIT_EXPECT_EQ(test, rxe_readahead_allowed(&t->mmr.credit), 64 - 15);
+	test_plan(t, 132, 132);
+	test_install(t, 128, 144, 0);
+	test_plan(t, 164, 164);
+	test_install(t, 160, 176, 0);
+	test_plan(t, 196, 196);
+	test_install(t, 192, 208, 0);
+	KUNIT_EXPECT_EQ(test, rxe_readahead_allowed(&t->mmr.credit), 4);
+
+	test_plan(t, 228, 228);
+	KUNIT_EXPECT_EQ(test, t->f.around_first, 228);
+	KUNIT_EXPECT_EQ(test, t->f.around_last, 228);
+	test_install(t, 228, 229, 0);
+	atomic_set(&t->mmr.credit, -5);
+	test_plan(t, 229, 229);
+	KUNIT_EXPECT_EQ(test, t->f.end, 229 + 1 + RXE_AHEAD_PAGES_MIN);
+	test_fault_end(t);
+}
+
+/* What is used pays for more, so that a stream always has its window. */
+static void along_pays_off(struct kunit *test)
+{
+	atomic_t credit = ATOMIC_INIT(RXE_CREDIT_START);
+	unsigned int i, n = 0;
+
+	for (i = 0; i < 100; i++) {
+		n = rxe_readahead_next(&credit, n);
+		rxe_readahead_taken(&credit, n);
+		rxe_readahead_used(&credit, n);
+	}
+	KUNIT_EXPECT_EQ(test, n, RXE_AHEAD_PAGES_MAX);
+	KUNIT_EXPECT_GE(test, atomic_read(&credit), RXE_CREDIT_MAX);
+	KUNIT_EXPECT_LT(test, atomic_read(&credit), RXE_CREDIT_MAX +
+			(int)RXE_AHEAD_PAGES_MAX * RXE_CREDIT_USED);
+	/* debts are paid back, too */
+	atomic_set(&credit, -100);
+	rxe_readahead_used(&credit, 30);
+	KUNIT_EXPECT_EQ(test, atomic_read(&credit), 20);
+	/* three of four used: it stays as it is */
+	atomic_set(&credit, 300);
+	rxe_readahead_taken(&credit, 64);
+	rxe_readahead_used(&credit, 48);
+	KUNIT_EXPECT_EQ(test, atomic_read(&credit), 300);
+}
+
+/* An entry stays used when its page gets other rights. */
+static void along_is_marked(struct kunit *test)
+{
+	struct test_fault *t = test_fault(test);
+
+	test_plan(t, 100, 100);
+	test_install(t, 98, 104, 0);
+	t->region.table[99] |= RXE_ENTRY_USED;
+	test_install(t, 98, 104, HMM_PFN_WRITE);
+	KUNIT_EXPECT_FALSE(test, t->region.table[98] & RXE_ENTRY_USED);
+	KUNIT_EXPECT_TRUE(test, t->region.table[99] & RXE_ENTRY_USED);
+	KUNIT_EXPECT_TRUE(test, t->region.table[100] & RXE_ENTRY_USED);
 	test_fault_end(t);
 }
 
@@ -286,6 +361,9 @@ static struct kunit_case rxe_mirror_fault_cases[] = {
 	KUNIT_CASE(ahead_across_regions),
 	KUNIT_CASE(ahead_ends_with_region),
 	KUNIT_CASE(install_some),
+	KUNIT_CASE(along_needs_credit),
+	KUNIT_CASE(along_pays_off),
+	KUNIT_CASE(along_is_marked),
 	KUNIT_CASE(install_upgrade),
 	KUNIT_CASE(install_skips_errors),
 	KUNIT_CASE(install_whole),
