@@ -48,6 +48,12 @@ fuzz-user:
 	@$(MAKE) --no-print-directory -C userspace O=$(CURDIR)/build/user fuzz \
 		SECONDS=$(or $(SECONDS),300) SEED=$(or $(SEED),1)
 
+#:   make torture MINUTES=n SEED=s   everything at random, for 2 minutes if nothing
+#:                     is said; STOCK=1, DEBUG=1 as above
+torture:
+	@$(if $(SEED),RXE_SEED=$(SEED)) tests/torture/run \
+		$(if $(STOCK),--stock) $(if $(DEBUG),--debug) $(MINUTES)
+
 #:   make bench        pinned memory, Linux's own on-demand paging and ours in turns:
 #:                     table, CSV and plots in build/bench.  QUICK=1 takes less
 #:                     than five minutes, ROWS='write-* dontneed-8192' selects
@@ -121,4 +127,4 @@ export LINE DEBIAN_MIRROR
 # bash has a variable of that name
 unexport SECONDS
 
-.PHONY: help run test test-debug test-kcsan coverage test-report fuzz fuzz-user bench bench-icount profile check shell modules install user install-user update pin clean distclean
+.PHONY: help run test test-debug test-kcsan coverage test-report fuzz fuzz-user torture bench bench-icount profile check shell modules install user install-user update pin clean distclean
