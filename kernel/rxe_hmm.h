@@ -7,6 +7,8 @@
 
 #include <linux/mutex.h>
 
+#include "rxe_link.h"
+
 struct rxe_ce;
 struct rxe_dev;
 struct rxe_dmem;
@@ -18,6 +20,7 @@ struct rxe_tier;
  * @dmem: its device-private memory; never NULL, may be of size 0
  * @ce: copies between that memory and RAM
  * @tier: what moves to that memory by itself
+ * @link: how long data takes to memory
  * @resize_lock: one at a time changes the memory's size
  * @batch: the batch of a migration that is over, for the next one; exchanged
  *	without a lock
@@ -30,6 +33,7 @@ struct rxe_hmm_dev {
 	struct rxe_dmem	*dmem;
 	struct rxe_ce	*ce;
 	struct rxe_tier	*tier;
+	struct rxe_link	link;
 	struct mutex	resize_lock;	/* changes of the size */
 	struct rxe_batch *batch;
 };

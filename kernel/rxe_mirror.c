@@ -291,6 +291,7 @@ static struct rxe_mirror *mirror_create(struct rxe_dev *rxe,
 	mirror->mm = mm;
 	mirror->rxe = rxe;
 	mirror->tier = rxe->hmm->tier;
+	mirror->link = &rxe->hmm->link;
 	refcount_set(&mirror->ref, 1);
 	atomic_set(&mirror->kept, 0);
 	xa_init(&mirror->windows);

@@ -142,6 +142,7 @@ struct rxe_window {
  * @nr_slow: how many these are
  * @id: marks its pages in the device's memory
  * @tier: the device's policy
+ * @link: how long data takes to memory, by a model
  * @kept: how many keep it from going away for now (rxe_mirror_keep_next())
  * @rcu: frees it after who counts CPU faults left
  */
@@ -161,6 +162,7 @@ struct rxe_mirror {
 	unsigned int		nr_slow;
 	u32			id;
 	struct rxe_tier		*tier;
+	struct rxe_link		*link;
 	atomic_t		kept;
 	struct rcu_head		rcu;
 };

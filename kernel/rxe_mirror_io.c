@@ -302,17 +302,34 @@ static void copy_entered(struct rxe_region *region, unsigned long va,
 	}
 }
 
+/* The modelled way to where the memory at @va is, if there is a model. */
+static struct rxe_link_pipe *way_to(struct rxe_mirror *mirror,
+				    struct rxe_region *region, unsigned long va)
+{
+	struct rxe_link_pipe *pipe = rxe_link_pipe(mirror->link, RXE_LINK_RAM);
+
+	if (unlikely(pipe) &&
+	    rxe_region_entry(region, rxe_region_page(va)) & RXE_ENTRY_DEVICE)
+		pipe = rxe_link_pipe(mirror->link, RXE_LINK_DEVICE);
+
+	return pipe;
+}
+
 static int copy_in_region(struct rxe_mirror_mr *mmr, unsigned long va,
 			  void *addr, unsigned int length,
 			  enum rxe_mr_copy_dir dir)
 {
 	struct rxe_region *region;
+	struct rxe_link_pipe *way;
 
 	region = region_enter(mmr, va, length, dir == RXE_TO_MR_OBJ);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 	copy_entered(region, va, addr, length, dir);
+	way = way_to(mmr->mirror, region, va);
 	region_leave(region);
+	if (unlikely(way))
+		rxe_link_wait(way, length);
 
 	return 0;
 }
@@ -348,6 +365,7 @@ static int copy_across(struct rxe_mirror_mr *mmr, unsigned long va, void *addr,
 {
 	unsigned int n = rxe_region_end(va) - va;
 	struct rxe_region *regions[2];
+	struct rxe_link_pipe *way;
 	int err;
 
 	err = enter_both(mmr, va, n, length, dir == RXE_TO_MR_OBJ, regions);
@@ -356,8 +374,11 @@ static int copy_across(struct rxe_mirror_mr *mmr, unsigned long va, void *addr,
 	rxe_race_reach_atomic(RXE_RACE_IO_BOTH);
 	copy_entered(regions[0], va, addr, n, dir);
 	copy_entered(regions[1], va + n, addr + n, length - n, dir);
+	way = way_to(mmr->mirror, regions[0], va);
 	region_leave(regions[1]);
 	region_leave(regions[0]);
+	if (unlikely(way))
+		rxe_link_wait(way, length);
 
 	return 0;
 }

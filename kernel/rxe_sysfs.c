@@ -7,6 +7,7 @@
  *	memory_free	bytes not in use
  *	memory_peak	most bytes that were ever in use
  *	tier_*		the policy (rxe_tier_knobs.c)
+ *	link_*		a model of the link (rxe_link.c)
  *
  * Sizes are read with a suffix (64M), and are a multiple of 2 MiB, at most as
  * much as the machine has RAM: that is what stands in for it. The core makes
@@ -19,6 +20,7 @@
 
 #include "rxe.h"
 #include "rxe_dmem.h"
+#include "rxe_hmm.h"
 #include "rxe_migrate.h"
 #include "rxe_sysfs.h"
 #include "rxe_tier.h"
@@ -140,6 +142,10 @@ static struct attribute *sysfs_attrs[] = {
 	&rxe_tier_knobs[4].attr.attr,
 	&rxe_tier_knobs[5].attr.attr,
 	&rxe_tier_knobs[6].attr.attr,
+	&rxe_link_knobs[0].attr.attr,
+	&rxe_link_knobs[1].attr.attr,
+	&rxe_link_knobs[2].attr.attr,
+	&rxe_link_knobs[3].attr.attr,
 	NULL
 };
 
