@@ -295,7 +295,7 @@ static void draw_scale(FILE *to, const struct heatmap *map)
 		for (device = 0; device < 2; device++)
 			fprintf(to, "<rect class=\"k%d\" x=\"%.1f\" y=\"%d\" width=\"14\" height=\"6\" fill-opacity=\"%.2f\"/>\n",
 				device, x + 14 * i, 27 + 6 * device, opacity(i));
-	fprintf(to, "<text x=\"%.1f\" y=\"38\">%s (each step doubles)</text>\n",
+	fprintf(to, "<text x=\"%.1f\" y=\"38\">%s, steps double</text>\n",
 		x + 14 * (HEATMAP_LEVELS + 1) + 6,
 		svg_number(map->hottest, buf, sizeof(buf)));
 }

@@ -13,9 +13,12 @@ enum rxectl_exit look_take(const struct args *args, struct look *look)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	look->time = t.tv_sec + t.tv_nsec * 1e-9;
 	look->devices = json_object_new_array();
+	look->regions = json_object_new_array();
 	look->counters = json_object_new_array();
 	look->heat = json_object_new_array();
 	status = rxectl_dev(args, look->devices);
+	if (!status)
+		status = rxectl_regions(args, look->regions);
 	if (!status)
 		status = rxectl_stat(args, look->counters);
 	if (!status)
@@ -26,6 +29,7 @@ enum rxectl_exit look_take(const struct args *args, struct look *look)
 void look_forget(struct look *look)
 {
 	json_object_put(look->devices);
+	json_object_put(look->regions);
 	json_object_put(look->counters);
 	json_object_put(look->heat);
 	memset(look, 0, sizeof(*look));

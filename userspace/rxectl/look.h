@@ -5,9 +5,10 @@
 
 #include "rows.h"
 
-/* Rows are those of the commands dev, stat and heat. */
+/* Rows are those of the commands dev, mr, stat and heat; without mr's of pages. */
 struct look {
 	struct json_object *devices;
+	struct json_object *regions;	/* none in a recording */
 	struct json_object *counters;
 	struct json_object *heat;
 	double time;			/* in seconds, of some clock */

@@ -150,7 +150,7 @@ static void draw_hits(FILE *to, const struct subject *s)
 	for (i = 0; i < s->num; i++) {
 		all = rate_at(s, i, "accesses");
 		y[i] = all > 0 ? fmin(100, 100 * rate_at(s, i, "device_accesses") /
-				      all) : 0;
+				      all) : i ? y[i - 1] : 0;
 	}
 	figure(to, s, &plot,
 	       "The part of the accesses that the device's memory has served.");

@@ -132,10 +132,10 @@ static enum rxectl_exit mr_row(const struct args *args, struct device *d,
 {
 	struct json_object *row = json_object_get(region);
 
-	(void)args;
 	row_put_text(row, "device", d->name);
 	add_comm(row);
-	add_pages(d, region, row);
+	if (args->command == ARGS_MR)
+		add_pages(d, region, row);
 	json_object_array_add(rows, row);
 	return STATUS_OK;
 }
@@ -376,6 +376,11 @@ enum rxectl_exit rxectl_dev(const struct args *args, struct json_object *rows)
 	return rows_for_devices(args, dev_row, rows);
 }
 
+enum rxectl_exit rxectl_regions(const struct args *args, struct json_object *rows)
+{
+	return rows_for_devices(args, mr_rows, rows);
+}
+
 enum rxectl_exit rxectl_stat(const struct args *args, struct json_object *rows)
 {
 	return rows_for_devices(args, stat_rows, rows);
@@ -405,7 +410,7 @@ enum rxectl_exit rxectl_run(const struct args *args)
 		status = rxectl_dev(args, rows);
 		break;
 	case ARGS_MR:
-		status = rows_for_devices(args, mr_rows, rows);
+		status = rxectl_regions(args, rows);
 		break;
 	case ARGS_STAT:
 		status = rxectl_stat(args, rows);

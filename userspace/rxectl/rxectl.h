@@ -19,8 +19,9 @@ enum rxectl_exit {
 
 enum rxectl_exit rxectl_run(const struct args *args);
 
-/* The rows that the commands dev and stat show. */
+/* The rows that dev and stat show, and those of mr without what its pages tell. */
 enum rxectl_exit rxectl_dev(const struct args *args, struct json_object *rows);
+enum rxectl_exit rxectl_regions(const struct args *args, struct json_object *rows);
 enum rxectl_exit rxectl_stat(const struct args *args, struct json_object *rows);
 
 /* Which status goes with an errno. */

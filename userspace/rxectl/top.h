@@ -14,4 +14,7 @@ enum rxectl_exit top_run(const struct args *args);
 void top_draw(FILE *to, const struct look *before,
 	      const struct look *now, unsigned int lines);
 
+/* The text, on a screen of that size, in the place of the one before. */
+void top_screen(FILE *to, const char *text, unsigned int lines, unsigned int width);
+
 #endif

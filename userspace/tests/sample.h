@@ -42,6 +42,7 @@ static inline void sample_look(struct look *look, int i, const char *device)
 	uint64_t accesses = 0, hits = 0;
 	int part, k;
 
+	memset(look, 0, sizeof(*look));
 	look->time = 100 + i * SAMPLE_EVERY;
 	look->devices = json_object_new_array();
 	look->counters = json_object_new_array();
