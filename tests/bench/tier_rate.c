@@ -4,16 +4,27 @@
  * memory: how much of the accesses the device's memory serves, beside an oracle
  * that knows the distribution, and what the policy costs where it can't help.
  *
- *	tier_rate [PATTERN]...		zipf1.0 zipf1.2 uniform pingpong
+ *	tier_rate [PATTERN]...		zipf1.0 zipf1.2 uniform pingpong pressure
+ *	tier_rate short1.2		zipf, before and after, in a few lines
+ *
+ * Under pressure the NIC reads memory that the CPU leaves alone, while the CPU walks
+ * over other memory, in a cgroup that has too little for both, with zram to swap to.
+ *
+ * In zipf patterns the bandwidth is also shown with a model of the link: RAM behind
+ * a slow one, the device's memory behind one that is ten times as fast.
  *
  * Needs root and rxe0, and sets its memory and its policy.
  */
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "rv.h"
 
@@ -23,6 +34,13 @@
 #define SIZE		2048
 #define DEPTH		32
 #define SECOND		1000
+#define REGION_PAGES	(RV_HUGE / RV_PAGE)
+
+/* Under pressure: what the NIC reads, what the CPU walks over, and the limit. */
+#define PRESSED		(16UL << 20)
+#define WALKED		(48UL << 20)
+#define LIMIT		"56M"
+#define CGROUP		"/sys/fs/cgroup/tier_rate"
 
 struct bench {
 	struct rv_dev dev;
@@ -51,6 +69,15 @@ static void set(const char *file, const char *value)
 	err = rv_put(path, "%s", value);
 	if (err)
 		die(path, err);
+}
+
+/* RAM at 12 MB/s and 2 us, the device's memory at 120 MB/s and 0.2 us. */
+static void set_link(bool on)
+{
+	set("link_ram_mbps", on ? "12" : "0");
+	set("link_ram_ns", on ? "2000" : "0");
+	set("link_device_mbps", on ? "120" : "0");
+	set("link_device_ns", on ? "200" : "0");
 }
 
 static int64_t count(struct bench *b, const char *counter)
@@ -145,7 +172,7 @@ static double hit_rate(struct bench *b, uint64_t ms, double *moved, double *rate
 	*rate = run(b, ms);
 	all = count(b, "accesses") - all;
 	*moved = (double)(count(b, "tier_promoted") + count(b, "tier_demoted") -
-			  pages) / all;
+			  pages) / REGION_PAGES / all;
 	return (double)(count(b, "device_accesses") - hits) / all;
 }
 
@@ -165,9 +192,42 @@ static void show_seconds(struct bench *b, const char *what, int seconds)
 
 	for (i = 1; i <= seconds; i++) {
 		hit = hit_rate(b, SECOND, &moved, &rate);
-		printf("%-22s %2d s  hits %.3f  of the oracle's %.3f  pages moved / access %.4f  %6.1f MiB/s\n",
+		printf("%-22s %2d s  hits %.3f  of the oracle's %.3f  regions moved / access %.5f  %6.1f MiB/s\n",
 		       what, i, hit, hit / oracle, moved, rate);
 	}
+}
+
+/* One line: hits, and the bandwidth without and with the link's model. */
+static void show_both(struct bench *b, const char *what)
+{
+	double hit, moved, rate, modelled;
+
+	hit = hit_rate(b, 2 * SECOND, &moved, &rate);
+	set_link(true);
+	modelled = run(b, 2 * SECOND);
+	set_link(false);
+	printf("%-14s %3.0f %% served from the device  %6.1f MiB/s  with the link's model %6.1f MiB/s\n",
+	       what, 100 * hit, rate, modelled);
+}
+
+static void in_short(struct bench *b, double s)
+{
+	int64_t in, out;
+
+	distribute(b, s);
+	to_ram(b);
+	printf("zipf, s = %.1f, over %d MiB; the device has %d MiB and can serve %.0f %%\n",
+	       s, (int)(LEN >> 20), (int)(ON_DEVICE * RV_HUGE >> 20),
+	       100 * b->cdf[ON_DEVICE - 1]);
+	show_both(b, "policy manual");
+	in = count(b, "tier_promoted");
+	out = count(b, "tier_demoted");
+	set("tier_mode", "auto");
+	run(b, 5 * SECOND);
+	show_both(b, "policy auto");
+	printf("moved: %lld MiB to the device, %lld MiB back\n",
+	       (long long)(count(b, "tier_promoted") - in) >> 8,
+	       (long long)(count(b, "tier_demoted") - out) >> 8);
 }
 
 static void zipf(struct bench *b, double s)
@@ -178,9 +238,10 @@ static void zipf(struct bench *b, double s)
 	to_ram(b);
 	printf("zipf, s = %.1f: the oracle's hit rate is %.3f\n", s,
 	       b->cdf[ON_DEVICE - 1]);
-	show_seconds(b, "policy manual", 1);
+	show_both(b, "policy manual");
 	set("tier_mode", "auto");
 	show_seconds(b, "policy auto", 10);
+	show_both(b, "policy auto");
 	shuffle(b);
 	snprintf(what, sizeof(what), "another hot set");
 	show_seconds(b, what, 10);
@@ -210,9 +271,101 @@ static void no_harm(struct bench *b, const char *what, bool cpu_too)
 	b->cpu_too = false;
 	pages = count(b, "tier_promoted") + count(b, "tier_demoted") - pages;
 	accesses = count(b, "accesses") - accesses;
-	printf("%-10s  off %.1f  auto %.1f MiB/s  ratio %.3f (%.3f to %.3f)  pages moved / access %.4f\n",
+	printf("%-10s  off %.1f  auto %.1f MiB/s  ratio %.3f (%.3f to %.3f)  regions moved / access %.5f\n",
 	       what, off / ROUNDS, on / ROUNDS, on / off, least, most,
-	       (double)pages / accesses);
+	       (double)pages / REGION_PAGES / accesses);
+}
+
+static atomic_bool walking;
+
+/* What a program does that has more memory than there is. */
+static void *walk(void *mem)
+{
+	size_t off;
+
+	while (walking)
+		for (off = 0; off < WALKED && walking; off += RV_PAGE)
+			++*(volatile uint8_t *)(mem + off);
+	return NULL;
+}
+
+static void limit_memory(void)
+{
+	int err = mkdir(CGROUP, 0755) && errno != EEXIST ? -errno : 0;
+
+	if (!err)
+		err = rv_put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	if (!err)
+		err = rv_put(CGROUP "/memory.max", "%s", LIMIT);
+	if (!err)
+		err = rv_put(CGROUP "/cgroup.procs", "%d", getpid());
+	if (err)
+		die(CGROUP, err);
+}
+
+/* Bandwidth with the policy in that mode, all the rest the same. */
+static double pressed(struct bench *b, const char *mode)
+{
+	struct rv_buf whole = b->buf, buf;
+	struct ibv_mr *mr = b->mr;
+	void *walked = mmap(NULL, WALKED, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_t walker;
+	double rate;
+	int i;
+
+	if (walked == MAP_FAILED || rv_buf_alloc_aligned(&buf, PRESSED, RV_HUGE))
+		die("memory", errno);
+	madvise(buf.base, PRESSED, MADV_NOHUGEPAGE);
+	memset(buf.base, 1, PRESSED);
+	b->mr = rv_reg_all(&b->dev, &buf, RV_ACCESS | RV_ODP);
+	if (!b->mr)
+		die("registration", errno);
+	b->buf = buf;
+	/* all parts of it alike, and none beyond it */
+	for (i = 0; i < REGIONS; i++) {
+		b->at[i] = i;
+		b->cdf[i] = fmin(1, (i + 1) / (double)(PRESSED / RV_HUGE));
+	}
+	set("tier_mode", mode);
+	walking = true;
+	if (pthread_create(&walker, NULL, walk, walked))
+		die("pthread_create", EAGAIN);
+	/* swapped out by then, or moved */
+	run(b, 12 * SECOND);
+	rate = run(b, 6 * SECOND);
+	walking = false;
+	pthread_join(walker, NULL);
+	ibv_dereg_mr(b->mr);
+	rv_buf_free(&buf);
+	munmap(walked, WALKED);
+	b->buf = whole;
+	b->mr = mr;
+	return rate;
+}
+
+static void pressure(struct bench *b)
+{
+	enum { ROUNDS = 3 };
+	double off = 0, on = 0, least = 1e9, most = 0, x, y;
+	struct rv_swap swap;
+	int i, err;
+
+	err = rv_swap_start(&swap, RV_ZRAM);
+	if (err)
+		die("zram", err);
+	limit_memory();
+	for (i = 0; i < ROUNDS; i++) {
+		off += x = pressed(b, "off");
+		on += y = pressed(b, "auto");
+		least = fmin(least, y / x);
+		most = fmax(most, y / x);
+	}
+	printf("pressure    off %.1f  auto %.1f MiB/s  ratio %.2f (%.2f to %.2f)\n",
+	       off / ROUNDS, on / ROUNDS, on / off, least, most);
+	rv_put("/sys/fs/cgroup/cgroup.procs", "%d", getpid());
+	rv_swap_stop(&swap);
+	rmdir(CGROUP);
 }
 
 static void init(struct bench *b)
@@ -241,9 +394,10 @@ static void init(struct bench *b)
 
 int main(int argc, char **argv)
 {
-	static const char * const all[] = { "zipf1.0", "zipf1.2", "uniform", "pingpong" };
+	static const char * const all[] = { "zipf1.0", "zipf1.2", "uniform", "pingpong",
+					    "pressure" };
 	const char * const *what = argc > 1 ? (const char * const *)argv + 1 : all;
-	int n = argc > 1 ? argc - 1 : 4;
+	int n = argc > 1 ? argc - 1 : 5;
 	struct bench b = {};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -251,6 +405,10 @@ int main(int argc, char **argv)
 	for (; n--; what++) {
 		if (!strncmp(*what, "zipf", 4))
 			zipf(&b, atof(*what + 4));
+		else if (!strcmp(*what, "pressure"))
+			pressure(&b);
+		else if (!strncmp(*what, "short", 5))
+			in_short(&b, atof(*what + 5));
 		else
 			no_harm(&b, *what, !strcmp(*what, "pingpong"));
 	}
