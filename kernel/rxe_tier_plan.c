@@ -10,8 +10,8 @@
  *    colder still.
  *
  * Each move is paid for from the budget, and moves that the CPU undoes are paid
- * for dearly. Nobody comes before its back-off is
- * over, nobody goes before its least residency is. Regions that prefer the
+ * for dearly. Nobody comes before its back-off is over, nobody goes before its
+ * least residency is. Regions that prefer the
  * device count as the hottest. A region that is to stay where it is, because
  * the process has said so or has moved it, is not looked at.
  */
@@ -269,7 +269,7 @@ bool rxe_tier_observe(struct rxe_tier_state *state, u32 cpu_faults,
 		rxe_tier_back_off(state, now, knobs);
 		return true;
 	}
-	if (!state->backoffs || !on_device || now < state->not_before)
+	if (!state->backoffs || !on_device)
 		return false;
 	wait = (u64)knobs->backoff << (state->backoffs - 1);
 	if (now >= max(state->arrived, state->not_before) + wait)

@@ -182,6 +182,33 @@ static void tier_watermark(struct kunit *test)
 	expect_move(test, t, 0, COLD, RXE_PLACE_SYSTEM);
 	expect_move(test, t, 1, WARM, RXE_PLACE_SYSTEM);
 	KUNIT_EXPECT_EQ(test, REGION - 1, t->plan.room);
+
+	/* within the budget */
+	t = test_plan(test, -2 * REGION);
+	t->plan.budget = 2 * REGION - 1;
+	add(t, COLD, true);
+	add(t, WARM, true);
+	expect_moves(test, t, 1);
+}
+
+/* What cannot come ends the round: nobody colder comes in its place. */
+static void tier_colder_do_not_overtake(struct kunit *test)
+{
+	struct test_plan *t = test_plan(test, REGION - 1);
+
+	add(t, HOT, false);
+	add(t, WARM, false)->end = 10;
+	expect_moves(test, t, 0);
+	t->plan.room++;
+	expect_moves(test, t, 1);
+	expect_move(test, t, 0, HOT, RXE_PLACE_DEVICE);
+
+	/* nor if it is the budget that is short */
+	t = test_plan(test, 2 * REGION);
+	t->plan.budget = REGION - 1;
+	add(t, HOT, false);
+	add(t, WARM, false)->end = 10;
+	expect_moves(test, t, 0);
 }
 
 static void tier_budget(struct kunit *test)
@@ -220,6 +247,10 @@ static void tier_budget_refills(struct kunit *test)
 	/* but for an exchange in any case */
 	knobs.rate = 1;
 	KUNIT_EXPECT_EQ(test, 4 * REGION, rxe_tier_refill(0, 60000, &knobs));
+	/* a minute's worth at most */
+	knobs.rate = 128;
+	KUNIT_EXPECT_EQ(test, -40 * per_second,
+			rxe_tier_refill(-100 * per_second, 61000, &knobs));
 }
 
 static void tier_penalty(struct kunit *test)
@@ -234,6 +265,11 @@ static void tier_penalty(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -10 * second, rxe_tier_penalise(0, U32_MAX, knobs));
 	KUNIT_EXPECT_EQ(test, -10 * second,
 			rxe_tier_penalise(-9 * second, 100, knobs));
+	KUNIT_EXPECT_EQ(test, -10 * second,
+			rxe_tier_penalise(0, 1U << 31, knobs));
+	/* at least, unless it was less before, as after a change of the rate */
+	KUNIT_EXPECT_EQ(test, -11 * second,
+			rxe_tier_penalise(-11 * second, 1, knobs));
 	/* paid off by time */
 	KUNIT_EXPECT_EQ(test, -second,
 			rxe_tier_refill(-2 * second, 1000, knobs));
@@ -322,6 +358,11 @@ static void tier_prefer_device(struct kunit *test)
 	expect_move(test, t, 0, HOT, RXE_PLACE_SYSTEM);
 	expect_move(test, t, 1, 1, RXE_PLACE_DEVICE);
 
+	/* but stays where it is while the NIC doesn't use it */
+	t = test_plan(test, REGION);
+	add(t, 0, false)->prefer = RXE_PLACE_DEVICE;
+	expect_moves(test, t, 0);
+
 	/* doesn't go for anybody */
 	t = test_plan(test, 0);
 	add(t, 0, true)->prefer = RXE_PLACE_DEVICE;
@@ -337,6 +378,24 @@ static void tier_prefer_system(struct kunit *test)
 	add(t, HOT + 1, true)->prefer = RXE_PLACE_SYSTEM;
 	expect_moves(test, t, 1);
 	expect_move(test, t, 0, HOT + 1, RXE_PLACE_SYSTEM);
+
+	/* once, though others make room after it */
+	t = test_plan(test, 0);
+	add(t, 0, true)->prefer = RXE_PLACE_SYSTEM;
+	add(t, WARM, true);
+	add(t, HOT, false);
+	add(t, HOT + 1, false);
+	expect_moves(test, t, 4);
+	expect_move(test, t, 0, 0, RXE_PLACE_SYSTEM);
+	expect_move(test, t, 1, HOT + 1, RXE_PLACE_DEVICE);
+	expect_move(test, t, 2, WARM, RXE_PLACE_SYSTEM);
+	expect_move(test, t, 3, HOT, RXE_PLACE_DEVICE);
+
+	/* within the budget */
+	t = test_plan(test, 0);
+	t->plan.budget = REGION - 1;
+	add(t, HOT, true)->prefer = RXE_PLACE_SYSTEM;
+	expect_moves(test, t, 0);
 }
 
 static void tier_prefer_stay(struct kunit *test)
@@ -366,6 +425,7 @@ static struct kunit_case rxe_tier_plan_cases[] = {
 	KUNIT_CASE(tier_exchange_must_pay),
 	KUNIT_CASE(tier_no_half_exchange),
 	KUNIT_CASE(tier_watermark),
+	KUNIT_CASE(tier_colder_do_not_overtake),
 	KUNIT_CASE(tier_budget),
 	KUNIT_CASE(tier_budget_refills),
 	KUNIT_CASE(tier_penalty),
