@@ -91,6 +91,12 @@ static inline void rxe_heat_count(struct rxe_heat *heat, bool write, bool device
 		WRITE_ONCE(heat->on_device, READ_ONCE(heat->on_device) + 1);
 }
 
+/* How much the data path has counted so far: grows and wraps. */
+static inline u32 rxe_heat_counted(const struct rxe_heat *heat)
+{
+	return READ_ONCE(heat->reads) + READ_ONCE(heat->writes);
+}
+
 /* Has anything been counted since the last fold? */
 static inline bool rxe_heat_is_fresh(const struct rxe_heat *heat)
 {

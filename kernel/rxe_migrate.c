@@ -19,6 +19,7 @@
 #include "rxe.h"
 #include "rxe_dmem.h"
 #include "rxe_migrate_job.h"
+#include "rxe_mirror_find.h"
 #include "rxe_trace.h"
 
 #define MIGRATE_TRIES	4

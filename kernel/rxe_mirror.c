@@ -36,6 +36,7 @@
 #include "rxe_audit.h"
 #include "rxe_migrate.h"
 #include "rxe_mirror.h"
+#include "rxe_mirror_find.h"
 #include "rxe_race.h"
 #include "rxe_slow.h"
 #include "rxe_trace.h"
@@ -207,14 +208,17 @@ struct rxe_window *rxe_mirror_make_window(struct rxe_mirror *mirror,
 	struct rxe_window *window;
 
 	window = xa_load(&mirror->windows, index);
-	if (likely(window))
+	if (unlikely(!window)) {
+		mutex_lock(&mirror->windows_lock);
+		window = xa_load(&mirror->windows, index);
+		if (!window)
+			window = window_create(mirror, index);
+		mutex_unlock(&mirror->windows_lock);
+	}
+	if (IS_ERR(window))
 		return window;
-
-	mutex_lock(&mirror->windows_lock);
-	window = xa_load(&mirror->windows, index);
-	if (!window)
-		window = window_create(mirror, index);
-	mutex_unlock(&mirror->windows_lock);
+	/* pairs with the load in rxe_mirror_region() */
+	smp_store_release(rxe_mirror_near(mirror, va), window);
 
 	return window;
 }
@@ -480,15 +484,20 @@ static void window_touch(struct rxe_window *window)
 {
 	struct rxe_region *region;
 	unsigned int i;
+	u32 counted;
 
+	lockdep_assert_held(&mirrors_lock);
 	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "windows may go");
 
 	for (i = 0; i < RXE_WINDOW_REGIONS; i++) {
 		/* pairs with the store in rxe_mirror_make_region() */
 		region = smp_load_acquire(&window->regions[i]);
-		if (!region || !READ_ONCE(region->accessed))
+		if (!region)
 			continue;
-		WRITE_ONCE(region->accessed, false);
+		counted = rxe_heat_counted(&region->heat);
+		if (counted == region->touched)
+			continue;
+		region->touched = counted;
 		region_touch(region);
 	}
 }

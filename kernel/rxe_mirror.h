@@ -58,6 +58,8 @@ struct sk_buff;
 #define RXE_REGION_ORDER	(RXE_REGION_SHIFT - PAGE_SHIFT)
 #define RXE_REGION_PAGES	BIT(RXE_REGION_ORDER)
 #define RXE_WINDOW_REGIONS	BIT(RXE_WINDOW_SHIFT - RXE_REGION_SHIFT)
+/* how many windows are found without a search, a power of 2 */
+#define RXE_NEAR_WINDOWS	16UL
 
 /**
  * struct rxe_region - the page table of 2 MiB of address space
@@ -68,7 +70,7 @@ struct sk_buff;
  * @ra_next: page index at which a sequential stream would miss next
  * @ra_pages: how far the last fault of that stream reached
  * @refill: much was moved here: let the next fault take all that is present
- * @accessed: the NIC was here since rxe_mirror_touch_accessed() looked
+ * @touched: how many accesses rxe_mirror_touch_accessed() has seen here
  * @heat: how much the NIC uses it
  * @first: the part that MRs have faulted in is, in pages, from this
  * @end: up to this
@@ -79,8 +81,8 @@ struct sk_buff;
  * @rcu: frees it after the data path left
  *
  * All but @lock is written under @lock held for write, except that readers
- * set the %RXE_ENTRY_MARKS with atomic operations, and @accessed. @ra_next,
- * @ra_pages, @refill and @accessed are hints, also read without the lock.
+ * set the %RXE_ENTRY_MARKS with atomic operations. @ra_next, @ra_pages and @refill
+ * are hints, also read without the lock. @touched is under mirrors_lock.
  * @heat has rules of its own; @on_device and @tier are the policy's (rxe_tier.c).
  */
 struct rxe_region {
@@ -90,8 +92,8 @@ struct rxe_region {
 	unsigned int		nr_valid;
 	unsigned short		ra_next;
 	unsigned short		ra_pages;
-	bool			accessed;
 	bool			refill;
+	u32			touched;
 	struct rxe_heat		heat;
 	unsigned short		first;
 	unsigned short		end;
@@ -129,6 +131,7 @@ struct rxe_window {
  * @node: in the table of all mirrors, under mirrors_lock
  * @ref: one for each MR
  * @windows: struct rxe_window by address >> RXE_WINDOW_SHIFT
+ * @near: some of these, by the same modulo its size: the last that was faulted in
  * @windows_lock: serialises the making of windows and regions
  * @gc_sem: held for reading by who may make windows or regions or holds on to
  *	them while it sleeps, for writing by who frees them
@@ -150,6 +153,7 @@ struct rxe_mirror {
 	struct hlist_node	node;
 	refcount_t		ref;
 	struct xarray		windows;
+	struct rxe_window	*near[RXE_NEAR_WINDOWS];
 	struct mutex		windows_lock;	/* makes windows, regions */
 	struct rw_semaphore	gc_sem;
 	struct delayed_work	gc_work;
@@ -230,19 +234,6 @@ rxe_region_entry(const struct rxe_region *region, unsigned int i)
 	return region->table ? READ_ONCE(region->table[i]) : 0;
 }
 
-/* The region of @va, or NULL; the caller holds RCU or gc_sem. */
-static inline struct rxe_region *
-rxe_mirror_region(struct rxe_mirror *mirror, unsigned long va)
-{
-	struct rxe_window *window;
-
-	window = xa_load(&mirror->windows, va >> RXE_WINDOW_SHIFT);
-	if (!window)
-		return NULL;
-	/* pairs with smp_store_release() in rxe_mirror_make_region() */
-	return smp_load_acquire(&window->regions[rxe_region_index(va)]);
-}
-
 /* rxe_mirror.c */
 struct rxe_mirror *rxe_mirror_get(struct rxe_dev *rxe, struct mm_struct *mm);
 void rxe_mirror_put(struct rxe_mirror *mirror);
@@ -276,6 +267,11 @@ int rxe_mirror_fault(struct rxe_mirror_mr *mmr, unsigned long va,
 /* rxe_mirror_mr.c */
 void rxe_mirror_mr_stop(struct rxe_mr *mr);
 void rxe_mirror_mr_fini(struct rxe_mr *mr);
+
+/* rxe_mirror_pin.c */
+int rxe_mirror_pin(struct rxe_mirror_mr *mmr, unsigned long va,
+		   unsigned int num, bool write, struct page **pages);
+void rxe_mirror_unpin(struct page **pages, unsigned int num, bool write);
 
 /* rxe_mirror_io.c */
 u64 rxe_mirror_atomic(u64 *word, int opcode, u64 compare, u64 value);

@@ -36,6 +36,7 @@
 #include "rxe_audit.h"
 #include "rxe_migrate.h"
 #include "rxe_mirror.h"
+#include "rxe_mirror_find.h"
 #include "rxe_race.h"
 #include "rxe_readahead.h"
 #include "rxe_slow.h"

@@ -23,6 +23,7 @@
 #include "rxe.h"
 #include "rxe_audit.h"
 #include "rxe_mirror.h"
+#include "rxe_mirror_find.h"
 
 #define GC_DELAY	HZ
 
@@ -108,11 +109,15 @@ static unsigned int window_collect(struct rxe_window *window)
 static void window_give_back(struct rxe_window *window)
 {
 	struct rxe_mirror *mirror = window->mirror;
+	struct rxe_window **near = rxe_mirror_near(mirror, window->start);
 	unsigned long index = window->start >> RXE_WINDOW_SHIFT;
 
 	if (window->nr_invalidated &&
 	    remember(&mirror->lost_windows, index, window->nr_invalidated))
 		return;
+	/* faults, which set it, are kept out */
+	if (*near == window)
+		WRITE_ONCE(*near, NULL);
 	xa_erase(&mirror->windows, index);
 	mmu_interval_notifier_remove(&window->notifier);
 	call_rcu(&window->rcu, window_free_rcu);

@@ -18,13 +18,12 @@
  * is ordered before the invalidation that it raced with.
  */
 #include <linux/highmem.h>
-#include <linux/sched/mm.h>
 
 #include "rxe.h"
 #include "rxe_loc.h"
 #include "rxe_mirror.h"
+#include "rxe_mirror_find.h"
 #include "rxe_race.h"
-#include "rxe_slow.h"
 #include "rxe_tier.h"
 
 /* How often to try for two regions at once before pinning their pages. */
@@ -117,6 +116,16 @@ static bool region_allows_range(struct rxe_mirror_mr *mmr,
 			     rxe_region_page(va + length - 1), write);
 }
 
+/* Who wants to know of an access; @entry is that of its first page. */
+static __always_inline void note_access(struct rxe_mirror *mirror,
+					struct rxe_region *region, bool write,
+					unsigned long length,
+					unsigned long entry)
+{
+	rxe_heat_count(&region->heat, write, entry & RXE_ENTRY_DEVICE, length);
+	rxe_tier_note(mirror->tier);
+}
+
 /*
  * The region of [va, va + length), which lies in one, read locked, if all its
  * pages are valid for the access; else NULL. An empty region may be on its way
@@ -143,12 +152,8 @@ region_try_enter(struct rxe_mirror_mr *mmr, unsigned long va,
 		goto out;
 	}
 	if (likely(region_allows_range(mmr, region, va, length, write))) {
-		if (!READ_ONCE(region->accessed))
-			WRITE_ONCE(region->accessed, true);
-		rxe_heat_count(&region->heat, write,
-			       rxe_region_entry(region, rxe_region_page(va)) &
-			       RXE_ENTRY_DEVICE, length);
-		rxe_tier_note(mirror->tier);
+		note_access(mirror, region, write, length,
+			    rxe_region_entry(region, rxe_region_page(va)));
 	} else {
 		read_unlock(&region->lock);
 		region = NULL;
@@ -199,60 +204,10 @@ static bool try_pin(int err)
 	return err == -EBUSY || err == -ENOMEM;
 }
 
-/*
- * Pin a page, without waiting for its memory. Returns -EAGAIN if that is what
- * it would take.
- */
-static int pin_page(struct mm_struct *mm, unsigned long va, bool write,
-		    struct page **page)
-{
-	unsigned int flags = FOLL_NOWAIT | (write ? FOLL_WRITE : 0);
-	long n;
-
-	n = pin_user_pages_remote(mm, va, 1, flags, page, NULL);
-	if (n == 1)
-		return 0;
-
-	return n ? -EFAULT : -EAGAIN;
-}
-
-/* The other way to a few pages: hold them for the length of one access. */
-static int pin_pages(struct rxe_mirror_mr *mmr, unsigned long va,
-		     unsigned int num, bool write, struct page **pages)
-{
-	struct rxe_mirror *mirror = mmr->mirror;
-	struct mm_struct *mm = mirror->mm;
-	unsigned int n;
-	int err = 0;
-
-	va &= PAGE_MASK;
-	if (!mmget_not_zero(mm))
-		return -EFAULT;
-	mmap_read_lock(mm);
-	for (n = 0; n < num && !err; n++)
-		err = pin_page(mm, va + n * PAGE_SIZE, write, &pages[n]);
-	mmap_read_unlock(mm);
-	mmput_async(mm);
-	if (err) {
-		n--;
-		unpin_user_pages(pages, n);
-		if (err == -EAGAIN)
-			rxe_slow_fault(mirror, va + n * PAGE_SIZE, write);
-		return err;
-	}
-
-	atomic64_add(n, &mirror->rxe->stats_counters[RXE_CNT_PAGE_FAULT_PINS]);
-
-	return 0;
-}
-
-static void unpin_pages(struct page **pages, unsigned int num, bool write)
-{
-	unpin_user_pages_dirty_lock(pages, num, write);
-}
-
-static void copy_page_part(struct page *page, unsigned int offset, void *addr,
-			   unsigned int length, enum rxe_mr_copy_dir dir)
+static __always_inline void copy_page_part(struct page *page,
+					   unsigned int offset, void *addr,
+					   unsigned int length,
+					   enum rxe_mr_copy_dir dir)
 {
 	void *va = kmap_local_page(page);
 
@@ -273,14 +228,14 @@ static int copy_pinned(struct rxe_mirror_mr *mmr, unsigned long va, void *addr,
 	unsigned int i, n;
 	int err;
 
-	err = pin_pages(mmr, va, num, write, pages);
+	err = rxe_mirror_pin(mmr, va, num, write, pages);
 	if (err)
 		return err;
 	for (i = 0; i < num; i++, length -= n, va += n, addr += n) {
 		n = min_t(unsigned long, length, PAGE_SIZE - offset_in_page(va));
 		copy_page_part(pages[i], offset_in_page(va), addr, n, dir);
 	}
-	unpin_pages(pages, num, write);
+	rxe_mirror_unpin(pages, num, write);
 
 	return 0;
 }
@@ -313,6 +268,46 @@ static struct rxe_link_pipe *way_to(struct rxe_mirror *mirror,
 		pipe = rxe_link_pipe(mirror->link, RXE_LINK_DEVICE);
 
 	return pipe;
+}
+
+/*
+ * The common case, for which instructions count: within one page, which was used,
+ * may be accessed and, for a write, is dirty; without a model of the way there.
+ * Returns false if it isn't this case, and nothing was done.
+ */
+static __always_inline bool copy_in_page(struct rxe_mirror_mr *mmr,
+					 unsigned long va, void *addr,
+					 unsigned int length,
+					 enum rxe_mr_copy_dir dir)
+{
+	bool write = dir == RXE_TO_MR_OBJ, done = false;
+	unsigned long need = RXE_ENTRY_USED |
+			     (write ? RXE_ENTRY_WRITE | RXE_ENTRY_DIRTY : 0);
+	struct rxe_region *region;
+	unsigned long entry;
+
+	/* a negative length ends elsewhere, too */
+	if (unlikely(((va + length - 1) ^ va) >> PAGE_SHIFT) ||
+	    rxe_link_pipe(mmr->mirror->link, RXE_LINK_RAM))
+		return false;
+
+	rxe_mirror_hold_regions();
+	region = rxe_mirror_region(mmr->mirror, va);
+	if (unlikely(!region))
+		goto out;
+	read_lock(&region->lock);
+	entry = rxe_region_entry(region, rxe_region_page(va));
+	if (likely((entry & need) == need)) {
+		note_access(mmr->mirror, region, write, length, entry);
+		rxe_race_reach_atomic(RXE_RACE_IO_ENTERED);
+		copy_page_part(rxe_entry_page(entry), offset_in_page(va), addr,
+			       length, dir);
+		done = true;
+	}
+	region_leave(region);
+out:
+	rxe_mirror_unhold_regions();
+	return done;
 }
 
 static int copy_in_region(struct rxe_mirror_mr *mmr, unsigned long va,
@@ -383,6 +378,31 @@ static int copy_across(struct rxe_mirror_mr *mmr, unsigned long va, void *addr,
 	return 0;
 }
 
+/* In parts: a packet carries a page at most, which may lie on two. */
+static noinline int copy_parts(struct rxe_mirror_mr *mmr, unsigned long va,
+			       void *addr, int length, enum rxe_mr_copy_dir dir)
+{
+	unsigned int n;
+	int err;
+
+	if (unlikely(length < 0))
+		return -EINVAL;
+
+	for (; length; length -= n, va += n, addr += n) {
+		n = min_t(unsigned int, length, PAGE_SIZE);
+		if (likely(n <= rxe_region_end(va) - va))
+			err = copy_in_region(mmr, va, addr, n, dir);
+		else
+			err = copy_across(mmr, va, addr, n, dir);
+		if (unlikely(err) && try_pin(err))
+			err = copy_pinned(mmr, va, addr, n, dir);
+		if (unlikely(err))
+			return err;
+	}
+
+	return 0;
+}
+
 /**
  * rxe_odp_mr_copy - copy between a packet and an on-demand MR
  * @mr: the MR; the caller holds a reference
@@ -403,26 +423,16 @@ int rxe_odp_mr_copy(struct rxe_mr *mr, u64 iova, void *addr, int length,
 {
 	struct rxe_mirror_mr *mmr = umem_to_mirror_mr(mr->umem);
 	unsigned long va = mirror_va(mr, iova);
-	unsigned int n;
-	int err;
 
-	if (unlikely(length < 0))
-		return -EINVAL;
-
-	/* a packet carries a page at most; what is longer goes in parts */
-	for (; length; length -= n, va += n, addr += n) {
-		n = min_t(unsigned int, length, PAGE_SIZE);
-		if (likely(n <= rxe_region_end(va) - va))
-			err = copy_in_region(mmr, va, addr, n, dir);
-		else
-			err = copy_across(mmr, va, addr, n, dir);
-		if (unlikely(err) && try_pin(err))
-			err = copy_pinned(mmr, va, addr, n, dir);
-		if (unlikely(err))
-			return err;
+	/* two copies of it, neither of which has to ask which way */
+	if (dir == RXE_TO_MR_OBJ) {
+		if (likely(copy_in_page(mmr, va, addr, length, RXE_TO_MR_OBJ)))
+			return 0;
+		return copy_parts(mmr, va, addr, length, RXE_TO_MR_OBJ);
 	}
-
-	return 0;
+	if (likely(copy_in_page(mmr, va, addr, length, RXE_FROM_MR_OBJ)))
+		return 0;
+	return copy_parts(mmr, va, addr, length, RXE_FROM_MR_OBJ);
 }
 
 /* An 8-byte operation on mapped memory. */
@@ -491,11 +501,11 @@ static int run_word_op(struct rxe_mirror_mr *mmr, unsigned long va,
 
 	if (!try_pin(PTR_ERR(region)))
 		return PTR_ERR(region);
-	err = pin_pages(mmr, va, 1, true, &page);
+	err = rxe_mirror_pin(mmr, va, 1, true, &page);
 	if (err)
 		return err;
 	run_on_page(page, va, op);
-	unpin_pages(&page, 1, true);
+	rxe_mirror_unpin(&page, 1, true);
 
 	return 0;
 }
@@ -575,22 +585,4 @@ enum resp_states rxe_odp_do_atomic_write(struct rxe_mr *mr, u64 iova, u64 value)
 	};
 
 	return word_op(mr, iova, &op);
-}
-
-/**
- * rxe_odp_flush_pmem_iova - make a range of an on-demand MR persistent
- * @mr: the MR
- * @iova: first byte
- * @length: bytes
- *
- * rxe asks only on behalf of IB_ACCESS_FLUSH_PERSISTENT, and no on-demand MR
- * can be registered with that: which page backs an address may change between
- * the write and the flush.
- *
- * Context: any.
- * Return: -EOPNOTSUPP.
- */
-int rxe_odp_flush_pmem_iova(struct rxe_mr *mr, u64 iova, unsigned int length)
-{
-	return -EOPNOTSUPP;
 }

@@ -172,6 +172,24 @@ void rxe_mirror_mr_fini(struct rxe_mr *mr)
 	rxe_audit_freed(RXE_AUDIT_MRS);
 }
 
+/**
+ * rxe_odp_flush_pmem_iova - make a range of an on-demand MR persistent
+ * @mr: the MR
+ * @iova: first byte
+ * @length: bytes
+ *
+ * rxe asks only on behalf of IB_ACCESS_FLUSH_PERSISTENT, and no on-demand MR
+ * can be registered with that: which page backs an address may change between
+ * the write and the flush.
+ *
+ * Context: any.
+ * Return: -EOPNOTSUPP.
+ */
+int rxe_odp_flush_pmem_iova(struct rxe_mr *mr, u64 iova, unsigned int length)
+{
+	return -EOPNOTSUPP;
+}
+
 #if IS_ENABLED(CONFIG_RXE_HMM_KUNIT)
 #include "rxe_mirror_mr_test.c"
 #endif

@@ -15,6 +15,7 @@
 #include "rxe.h"
 #include "rxe_loc.h"
 #include "rxe_mirror.h"
+#include "rxe_mirror_find.h"
 #include "rxe_readahead.h"
 
 /* Pages that [start, last], in one window, lost to invalidations. */

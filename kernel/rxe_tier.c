@@ -19,6 +19,7 @@
 #include "rxe_hmm.h"
 #include "rxe_migrate.h"
 #include "rxe_mirror.h"
+#include "rxe_mirror_find.h"
 #include "rxe_tier.h"
 
 /* Room for so many regions more than were there at the last look. */

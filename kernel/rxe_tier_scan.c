@@ -17,6 +17,7 @@
 
 #include "rxe.h"
 #include "rxe_mirror.h"
+#include "rxe_mirror_find.h"
 #include "rxe_tier.h"
 
 /**
