@@ -111,12 +111,13 @@ static void move(size_t len, int advice, int turns)
 				     advice == MADV_HUGEPAGE ? "-thp" : "");
 	const char *promote = bench_row("promote-%s", name);
 	const char *demote = bench_row("demote-%s", name);
+	const char *noread = bench_row("promote-%s-noread", name);
 	uint8_t *mem[2] = { NULL, NULL };
 	struct ibv_mr *mr;
 	int i, t;
 
 	if (!bench_wants(promote) && !bench_wants(demote) &&
-	    !bench_wants(bench_row("%s-noread", promote)))
+	    !bench_wants(noread))
 		return;
 	for (i = 0; i < 2; i++) {
 		mem[i] = bench_map(len, advice);
@@ -137,7 +138,7 @@ static void move(size_t len, int advice, int turns)
 			continue;
 		tell(promote, len, to);
 		tell(demote, len, back);
-		tell(bench_row("%s-noread", promote), len, less);
+		tell(noread, len, less);
 	}
 	bench_dereg(mr);
 	for (i = 0; i < 2; i++)

@@ -79,9 +79,9 @@ double bench_now(void)
 
 const char *bench_row(const char *fmt, ...)
 {
-	static char names[4][64];
+	static char names[16][64];
 	static int next;
-	char *name = names[next++ % 4];
+	char *name = names[next++ % 16];
 	va_list ap;
 
 	va_start(ap, fmt);
