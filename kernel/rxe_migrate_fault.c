@@ -158,8 +158,12 @@ static vm_fault_t bring(struct vm_fault *vmf, struct rxe_batch *batch,
  * rxe_migrate_to_ram - migrate_to_ram() of struct dev_pagemap_ops
  * @vmf: the fault; the page is locked and held
  *
+ * Who doesn't want to wait is told to come again: that is the NIC's own fault,
+ * which finds the page on the device then (rxe_mirror_fault.c).
+ *
  * Context: page fault, may sleep, mmap_lock is held for reading.
- * Return: 0, which has the fault tried again; VM_FAULT_OOM.
+ * Return: 0, which has the fault tried again; VM_FAULT_OOM; VM_FAULT_RETRY for
+ * FAULT_FLAG_RETRY_NOWAIT.
  */
 vm_fault_t rxe_migrate_to_ram(struct vm_fault *vmf)
 {
@@ -170,6 +174,8 @@ vm_fault_t rxe_migrate_to_ram(struct vm_fault *vmf)
 	unsigned int moved = 0;
 	vm_fault_t ret;
 
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
 	rxe_counter_inc(rxe, RXE_CNT_CPU_FAULTS);
 	rxe_mirror_count_cpu_fault(rxe, vmf->vma->vm_mm, vmf->address);
 	batch = rxe_batch_create(hmm);

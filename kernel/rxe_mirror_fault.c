@@ -49,6 +49,7 @@
  * @around_first, @around_last: the pages to look at, required ones included
  * @ahead_done: those ahead were faulted in, as far as they could be
  * @refill: the pages around were mapped before they moved
+ * @looks_again: a required page could not be had at once, and was looked at again
  * @slow: the required page that takes long
  * @pfns: one for each of these
  */
@@ -65,6 +66,7 @@ struct fault {
 	unsigned int		around_last;
 	bool			ahead_done;
 	bool			refill;
+	bool			looks_again;
 	unsigned int		slow;
 	unsigned long		*table;
 	unsigned long		*pfns;
@@ -200,6 +202,14 @@ static bool is_missing(struct fault *f, unsigned int page)
 	return (*pfn_of(f, page) & need) != need;
 }
 
+static bool is_on_device(struct fault *f, unsigned int page)
+{
+	unsigned long pfn = *pfn_of(f, page);
+
+	return (pfn & HMM_PFN_VALID) &&
+	       is_device_private_page(hmm_pfn_to_page(pfn));
+}
+
 /* Would hmm_range_fault() fault there? */
 static bool may_fault(struct vm_area_struct *vma, bool write)
 {
@@ -212,13 +222,14 @@ static bool may_fault(struct vm_area_struct *vma, bool write)
 
 /*
  * Fault @page in, as the process would, but don't wait for what takes long: a
- * page that is being read, or that userfaultfd has to ask for. @next is the
- * first page that one fault of this mapping doesn't bring.
+ * page that is being read, or that userfaultfd has to ask for. What wasn't there
+ * and is on the device by now is not brought back either; a page there that may
+ * not be written is, to be copied. @next is the first page that one fault of this
+ * mapping doesn't bring.
  */
 static int fault_page(struct fault *f, unsigned int page, unsigned int *next)
 {
-	unsigned int flags = FAULT_FLAG_REMOTE | FAULT_FLAG_ALLOW_RETRY |
-			     FAULT_FLAG_RETRY_NOWAIT;
+	unsigned int flags = FAULT_FLAG_REMOTE;
 	unsigned long va = addr_of(f, page), size;
 	struct vm_area_struct *vma;
 	vm_fault_t ret;
@@ -231,6 +242,8 @@ static int fault_page(struct fault *f, unsigned int page, unsigned int *next)
 		return -ERANGE;
 	if (f->flags & RXE_FAULT_WRITE)
 		flags |= FAULT_FLAG_WRITE;
+	if (!is_on_device(f, page))
+		flags |= FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_RETRY_NOWAIT;
 
 	ret = handle_mm_fault(vma, va, flags, NULL);
 	if (ret & VM_FAULT_ERROR)
@@ -244,7 +257,11 @@ static int fault_page(struct fault *f, unsigned int page, unsigned int *next)
 	return 0;
 }
 
-/* What is ahead is tried once, and if it can't be had, that is no error. */
+/*
+ * What is ahead is tried once, and if it can't be had, that is no error. A
+ * required page that can't be had at once may have come to the device since it
+ * was looked at, so there is another look before it counts as slow.
+ */
 static int fault_missing(struct fault *f)
 {
 	unsigned int end = f->ahead_done ? f->last + 1 : f->end;
@@ -261,6 +278,10 @@ static int fault_missing(struct fault *f)
 		if (err && i > f->last) {
 			f->end = i;
 			break;
+		}
+		if (err == -EINPROGRESS && !f->looks_again) {
+			f->looks_again = true;
+			return -EAGAIN;
 		}
 		if (err) {
 			f->slow = i;
@@ -284,6 +305,7 @@ static int walk(struct fault *f, unsigned long seq)
 
 	mmap_read_lock(mm);
 	err = snapshot(f, seq);
+	rxe_race_reach(RXE_RACE_FAULT_LOOKED);
 	if (!err && !(f->flags & RXE_FAULT_SNAPSHOT))
 		err = fault_missing(f);
 	mmap_read_unlock(mm);

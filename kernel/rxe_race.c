@@ -32,6 +32,7 @@ static struct point {
 	[RXE_RACE_MAKING]	  = { "making", .limit_ms = LIMIT_MS },
 	[RXE_RACE_UNMAKING]	  = { "unmaking", .limit_ms = LIMIT_MS },
 	[RXE_RACE_FAULT_BEGUN]	  = { "fault_begun", .limit_ms = LIMIT_MS },
+	[RXE_RACE_FAULT_LOOKED]	  = { "fault_looked", .limit_ms = LIMIT_MS },
 	[RXE_RACE_FAULT_WALKED]	  = { "fault_walked", .limit_ms = LIMIT_MS },
 	[RXE_RACE_FAULT_CHECKED]  = { "fault_checked", .limit_ms = LIMIT_MS },
 	[RXE_RACE_INVALIDATE_SEQ] = { "invalidate_seq", .limit_ms = LIMIT_MS },

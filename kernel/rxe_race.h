@@ -15,6 +15,7 @@ enum rxe_race_point {
 	RXE_RACE_MAKING,		/* about to make a mirror, window, region */
 	RXE_RACE_UNMAKING,		/* no reference to a mirror, still found */
 	RXE_RACE_FAULT_BEGUN,		/* sequence read, page tables not yet */
+	RXE_RACE_FAULT_LOOKED,		/* page tables read, nothing faulted in */
 	RXE_RACE_FAULT_WALKED,		/* page tables read, nothing installed */
 	RXE_RACE_FAULT_CHECKED,		/* not lost to an invalidation, not installed */
 	RXE_RACE_INVALIDATE_SEQ,	/* sequence set, entries not yet cleared */

@@ -442,6 +442,25 @@ TEST_F_TIMEOUT(seen, memory_goes, 120)
 	ASSERT_EQ(0, rv_ends_check(&s->e));
 }
 
+/* A fault has seen nothing, and it is on the device by now: it stays there. */
+TEST_F_TIMEOUT(seen, comes_to_device, 120)
+{
+	struct scene *s = &self->s;
+
+	rv_buf_expect_byte(&s->e.mem_b, 0, 0, LEN);
+	ASSERT_EQ(0, madvise(s->e.mem_b.base, LEN, MADV_DONTNEED));
+	rv_race_arm("fault_looked", 1, 10000);
+	ASSERT_EQ(0, post(s, READ));
+	ASSERT_EQ(0, rv_race_wait("fault_looked", 1));
+	ASSERT_EQ(0, move(s, PROMOTE));
+	ASSERT_EQ(1, rv_race_held("fault_looked"));
+	ASSERT_EQ(0, rv_race_release("fault_looked"));
+	ASSERT_RV_OK(rv_wait(&s->e.pair.a));
+	effect(s, READ);
+	EXPECT_EQ(LEN, rv_get(USED_FILE, NULL));
+	ASSERT_EQ(0, rv_ends_check(&s->e));
+}
+
 /* --- what is written on the device is dirty ------------------------------- */
 
 FIXTURE(dirty)
