@@ -90,15 +90,19 @@ int rxe_hmm_dev_init(struct rxe_dev *rxe)
 		return err;
 	hmm->rxe = rxe;
 	mutex_init(&hmm->resize_lock);
+	mutex_init(&hmm->reserve_lock);
 	hmm->ce = rxe_ce_create(rxe);
 	if (IS_ERR(hmm->ce)) {
 		err = PTR_ERR(hmm->ce);
 		goto err_hmm;
 	}
 	err = -ENOMEM;
+	hmm->reserve = rxe_batch_alloc();
+	if (!hmm->reserve)
+		goto err_ce;
 	hmm->dmem = rxe_dmem_create(rxe);
 	if (!hmm->dmem)
-		goto err_ce;
+		goto err_reserve;
 	hmm->tier = rxe_tier_create(hmm);
 	if (!hmm->tier)
 		goto err_dmem;
@@ -111,9 +115,12 @@ int rxe_hmm_dev_init(struct rxe_dev *rxe)
 
 err_dmem:
 	rxe_dmem_destroy(hmm->dmem);
+err_reserve:
+	kvfree(hmm->reserve);
 err_ce:
 	rxe_ce_destroy(hmm->ce);
 err_hmm:
+	mutex_destroy(&hmm->reserve_lock);
 	mutex_destroy(&hmm->resize_lock);
 	kfree(hmm);
 	return err;
@@ -139,7 +146,9 @@ void rxe_hmm_dev_fini(struct rxe_dev *rxe)
 	rxe_dmem_destroy(hmm->dmem);
 	rxe_ce_destroy(hmm->ce);
 	rxe->hmm = NULL;
+	mutex_destroy(&hmm->reserve_lock);
 	mutex_destroy(&hmm->resize_lock);
+	kvfree(hmm->reserve);
 	kvfree(hmm->batch);
 	kfree(hmm);
 }

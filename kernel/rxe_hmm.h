@@ -24,6 +24,8 @@ struct rxe_tier;
  * @resize_lock: one at a time changes the memory's size
  * @batch: the batch of a migration that is over, for the next one; exchanged
  *	without a lock
+ * @reserve: a batch for who can't do without and gets no memory for one
+ * @reserve_lock: held by its user
  *
  * Made before the device is registered, gone after its last object. The
  * pointers don't change in between.
@@ -36,6 +38,8 @@ struct rxe_hmm_dev {
 	struct rxe_link	link;
 	struct mutex	resize_lock;	/* changes of the size */
 	struct rxe_batch *batch;
+	struct rxe_batch *reserve;
+	struct mutex	reserve_lock;	/* the reserve's user */
 };
 
 int rxe_hmm_init(void);

@@ -96,7 +96,9 @@ struct rxe_batch {
 };
 
 /* rxe_migrate_batch.c */
+struct rxe_batch *rxe_batch_alloc(void);
 struct rxe_batch *rxe_batch_create(struct rxe_hmm_dev *hmm);
+struct rxe_batch *rxe_batch_get(struct rxe_hmm_dev *hmm);
 void rxe_batch_destroy(struct rxe_batch *batch);
 unsigned int rxe_batch_to_device(struct rxe_batch *batch, unsigned int i);
 unsigned int rxe_batch_to_system(struct rxe_batch *batch, unsigned int i,

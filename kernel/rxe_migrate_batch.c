@@ -26,6 +26,33 @@
 #include "rxe_dmem.h"
 #include "rxe_migrate.h"
 
+static struct rxe_batch *batch_start(struct rxe_batch *batch,
+				     struct rxe_hmm_dev *hmm)
+{
+	batch->hmm = hmm;
+	batch->nr_copies = 0;
+	batch->nr_pages = 0;
+	batch->nr_spare = 0;
+	batch->pages.nr = 0;
+
+	return batch;
+}
+
+/**
+ * rxe_batch_alloc - memory for one batch
+ *
+ * Context: may sleep.
+ * Return: what kvfree() frees, or NULL.
+ */
+struct rxe_batch *rxe_batch_alloc(void)
+{
+	struct rxe_batch *batch;
+
+	batch = kvmalloc_obj(*batch, GFP_KERNEL | __GFP_NOWARN);
+
+	return batch;
+}
+
 /**
  * rxe_batch_create - memory for a migration
  * @hmm: the device
@@ -41,29 +68,49 @@ struct rxe_batch *rxe_batch_create(struct rxe_hmm_dev *hmm)
 	struct rxe_batch *batch = xchg(&hmm->batch, NULL);
 
 	if (!batch)
-		batch = kvmalloc_obj(*batch, GFP_KERNEL | __GFP_NOWARN);
-	if (!batch)
-		return NULL;
-	batch->hmm = hmm;
-	batch->nr_copies = 0;
-	batch->nr_pages = 0;
-	batch->nr_spare = 0;
-	batch->pages.nr = 0;
+		batch = rxe_batch_alloc();
 
-	return batch;
+	return batch ? batch_start(batch, hmm) : NULL;
 }
 
 /**
- * rxe_batch_destroy - undo rxe_batch_create()
+ * rxe_batch_get - memory for a migration that can't be left out
+ * @hmm: the device
+ *
+ * Pages must leave the device when a CPU wants them, or when the device goes. Who
+ * gets no memory then waits for the reserve.
+ *
+ * Context: may sleep; mmap_lock may be held for reading, and a page locked.
+ * Return: the batch.
+ */
+struct rxe_batch *rxe_batch_get(struct rxe_hmm_dev *hmm)
+{
+	struct rxe_batch *batch = rxe_batch_create(hmm);
+
+	if (batch)
+		return batch;
+	mutex_lock(&hmm->reserve_lock);
+
+	return batch_start(hmm->reserve, hmm);
+}
+
+/**
+ * rxe_batch_destroy - undo rxe_batch_create() or rxe_batch_get()
  * @batch: the batch
  *
  * Context: may sleep.
  */
 void rxe_batch_destroy(struct rxe_batch *batch)
 {
+	struct rxe_hmm_dev *hmm = batch->hmm;
+
+	if (batch == hmm->reserve) {
+		mutex_unlock(&hmm->reserve_lock);
+		return;
+	}
 	/* who makes allocations fail wants to see what happens then */
 	if (!IS_ENABLED(CONFIG_FAULT_INJECTION))
-		batch = xchg(&batch->hmm->batch, batch);
+		batch = xchg(&hmm->batch, batch);
 	kvfree(batch);
 }
 

@@ -202,13 +202,9 @@ void rxe_migrate_evacuate_all(struct rxe_hmm_dev *hmm)
 	rxe_dmem_set_size(hmm->dmem, 0);
 	rxe_dmem_trim(hmm->dmem);
 	while (rxe_dmem_over(hmm->dmem)) {
-		batch = rxe_batch_create(hmm);
-		if (batch) {
-			shrink(batch, false);
-			rxe_batch_destroy(batch);
-		} else {
-			msleep(PAUSE_MS);
-		}
+		batch = rxe_batch_get(hmm);
+		shrink(batch, false);
+		rxe_batch_destroy(batch);
 	}
 }
 

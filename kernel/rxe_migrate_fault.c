@@ -8,9 +8,8 @@
  * folio of 2 MiB that is mapped as one comes as one.
  *
  * The faulting page is locked and held by the kernel, and mmap_lock is held for
- * reading. There is no way to say no: if memory can't be had for the work, the
- * one page comes with arrays on the stack, and if none can be had for the page,
- * the OOM killer decides.
+ * reading. There is no way to say no: if memory can't be had for the work, there
+ * is a reserve of it, and if none can be had for the page, the OOM killer decides.
  */
 #include <linux/moduleparam.h>
 
@@ -45,51 +44,6 @@ static unsigned int cpu_fault_pages = 64;
 module_param_cb(cpu_fault_pages, &fault_pages_ops, &cpu_fault_pages, 0644);
 MODULE_PARM_DESC(cpu_fault_pages,
 		 "pages that a CPU fault brings back from the device, aligned: a power of 2 up to 512 (default 64)");
-
-/* The faulting page alone, without memory for a batch. */
-static vm_fault_t bring_one(struct vm_fault *vmf, struct rxe_hmm_dev *hmm)
-{
-	unsigned long src, dst = 0;
-	struct migrate_vma args = {
-		.vma = vmf->vma,
-		.start = vmf->address & PAGE_MASK,
-		.end = (vmf->address & PAGE_MASK) + PAGE_SIZE,
-		.src = &src,
-		.dst = &dst,
-		.pgmap_owner = hmm->rxe,
-		.flags = MIGRATE_VMA_SELECT_DEVICE_PRIVATE,
-		.fault_page = vmf->page,
-	};
-	vm_fault_t ret = 0;
-	struct page *page;
-
-	if (migrate_vma_setup(&args))
-		return VM_FAULT_SIGBUS;
-	if (args.cpages && src & MIGRATE_PFN_MIGRATE) {
-		page = alloc_page_vma(GFP_HIGHUSER_MOVABLE, args.vma, args.start);
-		if (page) {
-			struct page *from = migrate_pfn_to_page(src);
-			struct rxe_ce_copy copy = {
-				.dst = page,
-				.src = rxe_dmem_backing(from),
-				.nr_pages = 1,
-				.src_addr = rxe_dmem_address(from),
-			};
-
-			lock_page(page);
-			dst = migrate_pfn(page_to_pfn(page));
-			rxe_ce_run(hmm->ce, &copy, 1);
-			migrate_vma_pages(&args);
-			if (src & MIGRATE_PFN_MIGRATE)
-				rxe_dmem_left(from, 1, RXE_DMEM_CPU_FAULTED);
-		} else {
-			ret = VM_FAULT_OOM;
-		}
-	}
-	migrate_vma_finalize(&args);
-
-	return ret;
-}
 
 /* What to bring: the folio if it is mapped as one, else the neighbourhood. */
 static void plan(struct vm_fault *vmf, struct migrate_vma *args)
@@ -178,9 +132,7 @@ vm_fault_t rxe_migrate_to_ram(struct vm_fault *vmf)
 		return VM_FAULT_RETRY;
 	rxe_counter_inc(rxe, RXE_CNT_CPU_FAULTS);
 	rxe_mirror_count_cpu_fault(rxe, vmf->vma->vm_mm, vmf->address);
-	batch = rxe_batch_create(hmm);
-	if (!batch)
-		return bring_one(vmf, hmm);
+	batch = rxe_batch_get(hmm);
 	ret = bring(vmf, batch, &moved);
 	rxe_batch_destroy(batch);
 	trace_rxe_migrate_cpu_fault(rxe, vmf->address, moved,

@@ -104,21 +104,21 @@ static int look_at_all_unreadable(struct look *look)
 	return err;
 }
 
-static int look_at_range(struct look *look, unsigned long start,
-			 unsigned long end)
+static int look_at_once(struct look *look)
 {
 	struct mm_struct *mm = look->mirror->mm;
 	struct hmm_range range = {
 		.notifier = &look->window->notifier,
 		.notifier_seq = mmu_interval_read_begin(&look->window->notifier),
-		.start = start,
-		.end = end,
-		.hmm_pfns = &look->pfns[(start - look->start) >> PAGE_SHIFT],
+		.start = look->start,
+		.end = look->end,
+		.hmm_pfns = look->pfns,
 		.dev_private_owner = look->mirror->rxe,
 	};
 	int err;
 
-	memset(range.hmm_pfns, 0, (end - start) >> PAGE_SHIFT << 3);
+	memset(look->pfns, 0,
+	       ((look->end - look->start) >> PAGE_SHIFT) * sizeof(*look->pfns));
 	mmap_read_lock(mm);
 	err = hmm_range_fault(&range);
 	mmap_read_unlock(mm);
@@ -126,33 +126,14 @@ static int look_at_range(struct look *look, unsigned long start,
 	return err;
 }
 
-/* Page by page, so that addresses where nothing is mapped fail alone. */
-static int look_at_pages(struct look *look)
-{
-	unsigned long va, *pfn = look->pfns;
-	int err;
-
-	for (va = look->start; va < look->end; va += PAGE_SIZE, pfn++) {
-		err = look_at_range(look, va, va + PAGE_SIZE);
-		if (err == -EBUSY)
-			return err;
-		if (err)
-			*pfn = 0;
-	}
-
-	return 0;
-}
-
 static int look_at_all(struct look *look)
 {
 	unsigned int tries;
 	int err = -EBUSY;
 
-	for (tries = 0; err == -EBUSY && tries < LOOK_TRIES; tries++) {
-		err = look_at_range(look, look->start, look->end);
-		if (err && err != -EBUSY)
-			err = look_at_pages(look);
-	}
+	/* nothing is faulted in, so nothing else can fail */
+	for (tries = 0; err == -EBUSY && tries < LOOK_TRIES; tries++)
+		err = look_at_once(look);
 
 	return err;
 }

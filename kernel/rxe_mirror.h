@@ -42,14 +42,13 @@
 #include "rxe_heat.h"
 #include "rxe_hmm.h"
 #include "rxe_mirror_entry.h"
+#include "rxe_stats.h"
 #include "rxe_tier.h"
 
 struct hmm_range;
-struct ib_mr;
 struct rxe_mr;
 struct rxe_mw;
 struct rxe_pkt_info;
-struct sk_buff;
 
 #define RXE_WINDOW_SHIFT	30
 #define RXE_WINDOW_SIZE		BIT(RXE_WINDOW_SHIFT)
@@ -256,6 +255,9 @@ void rxe_mirror_gc_later(struct rxe_mirror *mirror);
 u64 rxe_mirror_recall(struct xarray *lost, unsigned long i);
 
 /* rxe_mirror_look.c */
+bool rxe_mirror_is_mapped(struct rxe_mirror *mirror, unsigned long va,
+			  unsigned long length);
+bool rxe_mirror_may_fault(const struct vm_area_struct *vma, bool write);
 int rxe_mirror_look(struct hmm_range *range, unsigned long start,
 		    unsigned long end);
 
@@ -283,14 +285,5 @@ bool rxe_mw_allows(struct rxe_mw *mw, u64 va, u32 length,
 /* rxe_mirror_advise.c */
 int rxe_mirror_advise_init(void);
 void rxe_mirror_advise_exit(void);
-
-/* rxe_stats.c */
-u64 rxe_mirror_count_invalidated(struct rxe_mirror *mirror, unsigned long start,
-				 unsigned long last);
-void rxe_stats_count_fault(struct rxe_mirror_mr *mmr, unsigned int flags,
-			   unsigned int pages);
-void rxe_stats_count_along(struct rxe_mirror_mr *mmr, unsigned int pages);
-void rxe_stats_count_used(struct rxe_mirror_mr *mmr, unsigned int pages);
-int rxe_stats_fill_mr(struct sk_buff *msg, struct ib_mr *ibmr);
 
 #endif /* RXE_MIRROR_H */

@@ -210,16 +210,6 @@ static bool is_on_device(struct fault *f, unsigned int page)
 	       is_device_private_page(hmm_pfn_to_page(pfn));
 }
 
-/* Would hmm_range_fault() fault there? */
-static bool may_fault(struct vm_area_struct *vma, bool write)
-{
-	if (!vma || vma->vm_flags & (VM_IO | VM_PFNMAP) ||
-	    !(vma->vm_flags & VM_READ))
-		return false;
-
-	return !write || vma->vm_flags & VM_WRITE;
-}
-
 /*
  * Fault @page in, as the process would, but don't wait for what takes long: a
  * page that is being read, or that userfaultfd has to ask for. What wasn't there
@@ -235,7 +225,7 @@ static int fault_page(struct fault *f, unsigned int page, unsigned int *next)
 	vm_fault_t ret;
 
 	vma = vma_lookup(f->mmr->mirror->mm, va);
-	if (!may_fault(vma, f->flags & RXE_FAULT_WRITE))
+	if (!rxe_mirror_may_fault(vma, f->flags & RXE_FAULT_WRITE))
 		return -EFAULT;
 	/* what is ahead may be as much as a huge page each */
 	if (page > f->last && is_vm_hugetlb_page(vma))
@@ -477,19 +467,6 @@ static int fault_loop(struct fault *f, struct rxe_fault_budget *budget)
 	}
 }
 
-/* Is anything mapped in [va, va + length)? */
-static bool is_mapped(struct mm_struct *mm, unsigned long va,
-		      unsigned long length)
-{
-	bool mapped;
-
-	mmap_read_lock(mm);
-	mapped = find_vma_intersection(mm, va, va + length);
-	mmap_read_unlock(mm);
-
-	return mapped;
-}
-
 /*
  * Make what is missing of the window and the region of an access. Nothing is
  * made where nothing is mapped: a peer that tries addresses of a large MR must
@@ -499,7 +476,8 @@ static int make_region(struct fault *f, unsigned long va, unsigned long length)
 {
 	struct rxe_mirror *mirror = f->mmr->mirror;
 
-	if (!rxe_mirror_region(mirror, va) && !is_mapped(mirror->mm, va, length))
+	if (!rxe_mirror_region(mirror, va) &&
+	    !rxe_mirror_is_mapped(mirror, va, length))
 		return -EFAULT;
 	f->window = rxe_mirror_make_window(mirror, va);
 	if (IS_ERR(f->window))

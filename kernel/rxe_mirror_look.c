@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A look at the page tables for a fault: hmm_range_fault(), which doesn't know
- * of soft-dirty bits.
+ * What a fault asks of the process's address space: what is mapped, what it may
+ * have faulted in, and what the page tables say, by hmm_range_fault(). That doesn't
+ * know of soft-dirty bits.
  *
  * Soft-dirty bits tell which pages were written since somebody cleared them
  * (/proc/<pid>/clear_refs). For that, clearing takes the right to write from
@@ -21,6 +22,44 @@
 
 #include "rxe.h"
 #include "rxe_mirror.h"
+
+/**
+ * rxe_mirror_is_mapped - is anything mapped in a range?
+ * @mirror: of the process
+ * @va: first address
+ * @length: bytes, at least 1
+ *
+ * Context: may sleep; mmap_lock isn't held.
+ * Return: whether some of it belongs to a mapping.
+ */
+bool rxe_mirror_is_mapped(struct rxe_mirror *mirror, unsigned long va,
+			  unsigned long length)
+{
+	bool mapped;
+
+	mmap_read_lock(mirror->mm);
+	mapped = find_vma_intersection(mirror->mm, va, va + length);
+	mmap_read_unlock(mirror->mm);
+
+	return mapped;
+}
+
+/**
+ * rxe_mirror_may_fault - may the NIC have a page faulted in?
+ * @vma: the page's mapping, or NULL
+ * @write: to be written
+ *
+ * Context: mmap_lock is held.
+ * Return: whether hmm_range_fault() would fault there.
+ */
+bool rxe_mirror_may_fault(const struct vm_area_struct *vma, bool write)
+{
+	if (!vma || vma->vm_flags & (VM_IO | VM_PFNMAP) ||
+	    !(vma->vm_flags & VM_READ))
+		return false;
+
+	return !write || vma->vm_flags & VM_WRITE;
+}
 
 /* Has somebody cleared soft-dirty bits there? Until then all pages are dirty. */
 static bool is_tracked(const struct vm_area_struct *vma)

@@ -18,6 +18,7 @@
 #include "kselftest_harness.h"
 #include "lib/rv.h"
 #include "lib/rv_fail.h"
+#include "lib/rv_pager.h"
 #include "lib/rv_race.h"
 
 #define LEN		(64 * 1024)
@@ -157,6 +158,21 @@ TEST_F_TIMEOUT(failnth, prefetch_async, 600)
 	ASSERT_EQ(0, ibv_dereg_mr(s.mr));
 }
 
+/* A window is made, and there is never a place to put it. */
+TEST_F_TIMEOUT(failnth, window_not_stored, 120)
+{
+	struct rv_sweep s = { .dev = &self->dev, .buf = &self->buf };
+
+	ASSERT_EQ(0, try_reg(&s));
+	ASSERT_EQ(0, rv_fail_only("xa_store"));
+	rv_fail_often(100);
+	EXPECT_EQ(-ENOMEM, try_prefetch_sync(&s));
+	rv_fail_reset();
+	EXPECT_EQ(0, rv_live("windows"));
+	EXPECT_EQ(0, redo_prefetch(&s, 0));
+	ASSERT_EQ(0, ibv_dereg_mr(s.mr));
+}
+
 static int undo_nothing(struct rv_sweep *s, int res)
 {
 	return 0;
@@ -188,7 +204,7 @@ FIXTURE(io)
 
 FIXTURE_SETUP(io)
 {
-	struct rv_opts opts = { .mtu = 4096, .timeout = 20 };
+	struct rv_opts opts = { .mtu = 4096, .timeout = 20, .rnr_retry = 7 };
 
 	rv_fail_reset();
 	ASSERT_EQ(0, rv_ends_init(&self->e, &opts, LEN, 0, RV_ODP));
@@ -289,6 +305,32 @@ TEST_F_TIMEOUT(io, never, 600)
 	ASSERT_EQ(0, rv_live("tables"));
 	ASSERT_RV_OK(rv_ends_write(e, 0, 0, LEN));
 	ASSERT_LT(0, rv_live("tables"));
+}
+
+/* Slow memory, and no thread to wait for it: the peer asks until there is one. */
+TEST_F_TIMEOUT(io, no_slow_thread, 120)
+{
+	struct rv_ends *e = &self->e;
+	struct rv_pager p = {};
+	int64_t deferred;
+
+	ASSERT_EQ(0, rv_pager_start(&p, &e->mem_b, LEN, RV_MISSING));
+	ASSERT_EQ(0, rv_fail_only("kthread_create_on_node"));
+	rv_fail_often(100);
+	deferred = rv_stat_dev(&e->dev, "page_faults_deferred");
+	struct ibv_sge sge = rv_ends_sge_a(e, 0, 3000);
+
+	ASSERT_EQ(0, rv_post_write(&e->pair.a, &sge, 1, rv_ends_remote(e, 2000)));
+	EXPECT_TRUE(rv_wait_for(rv_stat_dev(&e->dev, "page_faults_deferred") >
+				deferred + 3));
+	EXPECT_EQ(0, rv_pager_asked(&p));
+	rv_fail_reset();
+	EXPECT_EQ(0, rv_pager_wait(&p, 1));
+	rv_pager_release(&p);
+	ASSERT_RV_OK(rv_wait(&e->pair.a));
+	rv_buf_expect(&e->mem_b, 2000, rv_buf_shadow(&e->mem_a, 0), 3000);
+	ASSERT_EQ(0, rv_ends_check(e));
+	rv_pager_stop(&p);
 }
 
 /* --- devices and the module ------------------------------------------------ */

@@ -312,6 +312,26 @@ TEST_F_TIMEOUT(memory, none_to_demote, 120)
 	ASSERT_EQ(0, there_and_back(&self->s));
 }
 
+/* There is no memory for a migration: only the CPU gets its pages, by the reserve. */
+TEST_F_TIMEOUT(memory, none_for_batch, 120)
+{
+	struct rxe_hmm_migrate_resp resp;
+
+	ASSERT_EQ(0, move(&self->s, DEVICE));
+	ASSERT_EQ(0, rv_fail_only("rxe_batch_create"));
+	rv_fail_often(100);
+	rv_fail_pages_often(100);
+	EXPECT_EQ(-ENOMEM, rv_hmm_migrate(self->mr, 0, variant->len, SYSTEM,
+					  &resp));
+	EXPECT_EQ(-ENOMEM, rv_put(SIZE_FILE, "0"));
+	EXPECT_EQ(variant->len, rv_get(USED_FILE, NULL));
+	EXPECT_EQ(0, try_touch(&self->s));
+	rv_fail_reset();
+	EXPECT_EQ(0, rv_get(USED_FILE, NULL));
+	EXPECT_EQ(0, rv_buf_check(&self->buf));
+	ASSERT_EQ(0, there_and_back(&self->s));
+}
+
 static int try_prefer(struct rv_sweep *s)
 {
 	return rv_hmm_prefer(s->mr, RV_PAGE, 3 * RV_PAGE, DEVICE);
