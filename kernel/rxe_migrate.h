@@ -126,6 +126,9 @@ enum rxe_place rxe_migrate_preferred_all(struct rxe_mirror *mirror,
 					 unsigned long start,
 					 unsigned long end);
 
+/* rxe_migrate_job.c */
+bool rxe_migrate_may_share(struct vm_area_struct *vma);
+
 /* rxe_migrate_look.c */
 int rxe_migrate_look(struct rxe_mirror *mirror, unsigned long start,
 		     unsigned long end, unsigned long *pfns);

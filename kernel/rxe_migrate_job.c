@@ -11,6 +11,7 @@
  * finalize, because a fault waits for pages that are being migrated.
  */
 #include <linux/hmm.h>
+#include <linux/rmap.h>
 #include <linux/sched/mm.h>
 
 #include "rxe.h"
@@ -74,6 +75,27 @@ static unsigned long job_va(const struct rxe_job *job, unsigned int page)
 static unsigned int page_of(const struct rxe_job *job, unsigned long va)
 {
 	return (va - job->base) >> PAGE_SHIFT;
+}
+
+/**
+ * rxe_migrate_may_share - may other processes have pages of a mapping, by fork?
+ * @vma: an anonymous one
+ *
+ * They have, or had, if this one's process was forked from another, or another
+ * from this one, since the mapping got its first page. Their KSM may merge a page
+ * that both have, and again the reverse map doesn't lead here.
+ *
+ * Context: mmap_lock is held, so there is no fork.
+ * Return: whether pages have to be looked at before they are unmapped.
+ */
+bool rxe_migrate_may_share(struct vm_area_struct *vma)
+{
+	struct anon_vma *anon_vma = vma->anon_vma;
+
+	mmap_assert_locked(vma->vm_mm);
+
+	return anon_vma && (!list_is_singular(&vma->anon_vma_chain) ||
+			    READ_ONCE(anon_vma->num_children) > 1);
 }
 
 /*
@@ -272,6 +294,9 @@ static void move_vma(struct rxe_job *job, struct vm_area_struct *vma,
 		rxe_job_set(job, first, end, outcome);
 		return;
 	}
+	if (job->blind && job->to == RXE_PLACE_DEVICE &&
+	    rxe_migrate_may_share(vma))
+		return;
 
 	for (i = first; i < end; i = next) {
 		next = i + 1;

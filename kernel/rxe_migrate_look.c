@@ -66,7 +66,7 @@ static int look_at_unreadable(struct look *look, struct vm_area_struct *vma)
 	};
 
 	/* see vma_outcome() */
-	if (!(vma->vm_flags & VM_MERGEABLE))
+	if (!(vma->vm_flags & VM_MERGEABLE) && !rxe_migrate_may_share(vma))
 		args.flags |= MIGRATE_VMA_SELECT_SYSTEM;
 
 	both = kvcalloc(2 * RXE_REGION_PAGES, sizeof(*both), GFP_KERNEL);

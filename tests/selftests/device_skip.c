@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -301,6 +302,17 @@ static int64_t merged(struct rv_ends *e, size_t len)
 	return n;
 }
 
+static int start_merging(void)
+{
+	int err;
+
+	rv_put(KSM "smart_scan", "0");
+	err = rv_put(KSM "pages_to_scan", "5000");
+	if (!err)
+		err = rv_put(KSM "sleep_millisecs", "10");
+	return err ? err : rv_put(KSM "run", "1");
+}
+
 /* What may be merged stays, too: see vma_outcome() in the driver. */
 TEST_F_TIMEOUT(device_skip, ksm, 120)
 {
@@ -314,10 +326,7 @@ TEST_F_TIMEOUT(device_skip, ksm, 120)
 	ASSERT_EQ(0, madvise(e->mem_a.base, len, MADV_MERGEABLE));
 	ASSERT_EQ(0, madvise(e->mem_b.base, len, MADV_MERGEABLE));
 	EXPECT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_KSM, 16));
-	rv_put(KSM "smart_scan", "0");
-	ASSERT_EQ(0, rv_put(KSM "pages_to_scan", "5000"));
-	ASSERT_EQ(0, rv_put(KSM "sleep_millisecs", "10"));
-	ASSERT_EQ(0, rv_put(KSM "run", "1"));
+	ASSERT_EQ(0, start_merging());
 	EXPECT_TRUE(rv_wait_for(merged(e, len) == 16));
 	EXPECT_EQ(0, rv_put(KSM "run", "0"));
 	EXPECT_EQ(0, mprotect(e->mem_b.base, LEN, PROT_NONE));
@@ -329,6 +338,40 @@ TEST_F_TIMEOUT(device_skip, ksm, 120)
 	EXPECT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_KSM, 16));
 	EXPECT_EQ(0, madvise(e->mem_b.base, len, MADV_UNMERGEABLE));
 	EXPECT_EQ(0, promote(e, e->mr_b, RXE_HMM_SKIP_KSM, 0));
+	EXPECT_RV(0, works(e));
+}
+
+/* A child's pages are merged, one of which is its parent's, too: that one stays. */
+TEST_F_TIMEOUT(device_skip, ksm_of_child, 120)
+{
+	struct rxe_hmm_migrate_resp resp;
+	struct rv_ends *e = &self->e;
+	size_t len = 16 * RV_PAGE;
+	int pid;
+
+	if (geteuid() || rv_get(KSM "run", NULL) < 0)
+		SKIP(return, "merging needs KSM in the kernel, and root");
+	memset(e->mem_b.base, 0x42, len);
+	rv_buf_expect_byte(&e->mem_b, 0, 0x42, len);
+	pid = fork();
+	if (!pid) {
+		if (madvise(e->mem_b.base, len, MADV_MERGEABLE))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	ASSERT_EQ(0, start_merging());
+	EXPECT_TRUE(rv_wait_for(rv_get(KSM "pages_sharing", NULL) >= 15));
+	EXPECT_EQ(0, rv_put(KSM "run", "0"));
+	EXPECT_EQ(0, rv_hmm_migrate(e->mr_b, 0, LEN, RXE_HMM_PLACE_DEVICE, &resp));
+	EXPECT_EQ(PAGES, rv_hmm_total(&resp));
+	EXPECT_LE(1, resp.skipped[RXE_HMM_SKIP_KSM]);
+	memset(e->mem_b.base, 0x43, len);
+	rv_buf_expect_byte(&e->mem_b, 0, 0x43, len);
+	EXPECT_RV(0, works(e));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(SIGKILL, rv_reap(pid));
+	EXPECT_EQ(0, rv_put(KSM "run", "2"));
 	EXPECT_RV(0, works(e));
 }
 
