@@ -117,6 +117,9 @@ static u8 vma_outcome(struct vm_area_struct *vma)
 		return RXE_SKIP_LOCKED;
 	if (vma->vm_flags & VM_MERGEABLE)
 		return RXE_SKIP_KSM;
+	/* a look doesn't find what is in RAM there */
+	if (!(vma->vm_flags & VM_READ) && rxe_migrate_may_share(vma))
+		return RXE_SKIP_SHARED;
 
 	return RXE_OUTCOME_PENDING;
 }
@@ -288,15 +291,17 @@ static void move_vma(struct rxe_job *job, struct vm_area_struct *vma,
 	u8 outcome = RXE_OUTCOME_PENDING, *other;
 	unsigned int i, next;
 
-	if (job->to == RXE_PLACE_DEVICE)
+	if (job->to == RXE_PLACE_DEVICE) {
+		if (job->blind && rxe_migrate_may_share(vma))
+			return;
 		outcome = vma_outcome(vma);
+	}
 	if (outcome != RXE_OUTCOME_PENDING) {
-		rxe_job_set(job, first, end, outcome);
+		for (i = first; i < end; i++)
+			if (job->outcomes[i] == RXE_OUTCOME_PENDING)
+				job->outcomes[i] = outcome;
 		return;
 	}
-	if (job->blind && job->to == RXE_PLACE_DEVICE &&
-	    rxe_migrate_may_share(vma))
-		return;
 
 	for (i = first; i < end; i = next) {
 		next = i + 1;
