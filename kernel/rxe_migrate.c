@@ -37,7 +37,10 @@ static void replace_outcomes(struct rxe_job *job, u8 from, u8 to)
 			job->outcomes[i] = to;
 }
 
-/* Can the part be tried without a look: no page has to make room for it? */
+/*
+ * Can the part be tried without a look at each page? No page has to make room for
+ * it, and none may be another process's too.
+ */
 static bool try_blind(struct rxe_job *job)
 {
 	unsigned int n = job->end - job->first;
@@ -45,8 +48,11 @@ static bool try_blind(struct rxe_job *job)
 	job->full = job->to == RXE_PLACE_DEVICE ? RXE_SKIP_FULL :
 						  RXE_SKIP_NOMEM;
 
-	return job->to == RXE_PLACE_SYSTEM ||
-	       !rxe_dmem_populate(job->hmm->dmem, n, n == RXE_REGION_PAGES);
+	if (job->to == RXE_PLACE_SYSTEM)
+		return true;
+
+	return !rxe_dmem_populate(job->hmm->dmem, n, n == RXE_REGION_PAGES) &&
+	       rxe_job_may_unmap(job);
 }
 
 /*

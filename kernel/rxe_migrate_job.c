@@ -81,12 +81,11 @@ static unsigned int page_of(const struct rxe_job *job, unsigned long va)
  * rxe_migrate_may_share - may other processes have pages of a mapping, by fork?
  * @vma: an anonymous one
  *
- * They have, or had, if this one's process was forked from another, or another
- * from this one, since the mapping got its first page. Their KSM may merge a page
- * that both have, and again the reverse map doesn't lead here.
+ * They have if this one's process was forked from another, or another from this
+ * one, since the mapping got its first page, and is still there.
  *
  * Context: mmap_lock is held, so there is no fork.
- * Return: whether pages have to be looked at before they are unmapped.
+ * Return: whether they may.
  */
 bool rxe_migrate_may_share(struct vm_area_struct *vma)
 {
@@ -105,7 +104,8 @@ bool rxe_migrate_may_share(struct vm_area_struct *vma)
  * the folio's reverse map says. KSM maps a page before the reverse map knows, so
  * such a page would be left unmapped with nobody to wake who waits for it: nothing
  * is unmapped where KSM may be at work. MADV_UNMERGEABLE, which holds mmap_lock,
- * leaves no merged page behind.
+ * leaves no merged page behind. The KSM of a child may merge what its parent has
+ * too; that shows in the page, see rxe_job_may_unmap().
  */
 static u8 vma_outcome(struct vm_area_struct *vma)
 {
@@ -183,6 +183,31 @@ int rxe_job_look(struct rxe_job *job)
 	rxe_dmem_look_end(look);
 
 	return err ? err : n;
+}
+
+/**
+ * rxe_job_may_unmap - may all of the part be unmapped without a closer look?
+ * @job: the job
+ *
+ * Not if there is a page that may not be written. It may be one of KSM's, of this
+ * process by the KSM of a child that has had it too, and must stay mapped.
+ *
+ * Context: may sleep; mmap_lock isn't held.
+ * Return: whether it may.
+ */
+bool rxe_job_may_unmap(struct rxe_job *job)
+{
+	unsigned int i, n = job->end - job->first;
+
+	if (rxe_migrate_look(job->mirror, job_va(job, job->first),
+			     job_va(job, job->end), job->pfns))
+		return false;
+	for (i = 0; i < n; i++)
+		if ((job->pfns[i] & (HMM_PFN_VALID | HMM_PFN_WRITE)) ==
+		    HMM_PFN_VALID)
+			return false;
+
+	return true;
 }
 
 /*
@@ -291,11 +316,8 @@ static void move_vma(struct rxe_job *job, struct vm_area_struct *vma,
 	u8 outcome = RXE_OUTCOME_PENDING, *other;
 	unsigned int i, next;
 
-	if (job->to == RXE_PLACE_DEVICE) {
-		if (job->blind && rxe_migrate_may_share(vma))
-			return;
+	if (job->to == RXE_PLACE_DEVICE)
 		outcome = vma_outcome(vma);
-	}
 	if (outcome != RXE_OUTCOME_PENDING) {
 		for (i = first; i < end; i++)
 			if (job->outcomes[i] == RXE_OUTCOME_PENDING)

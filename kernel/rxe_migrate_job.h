@@ -79,6 +79,7 @@ struct rxe_job *rxe_job_create(struct rxe_mirror *mirror, u32 user,
 			       enum rxe_place to, u64 before);
 void rxe_job_destroy(struct rxe_job *job);
 int rxe_job_look(struct rxe_job *job);
+bool rxe_job_may_unmap(struct rxe_job *job);
 bool rxe_job_make_room(struct rxe_job *job, unsigned int n);
 unsigned int rxe_job_move(struct rxe_job *job);
 
