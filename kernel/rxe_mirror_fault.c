@@ -271,7 +271,7 @@ static int fault_missing(struct fault *f)
 		}
 		if (err == -EINPROGRESS && !f->looks_again) {
 			f->looks_again = true;
-			return -EAGAIN;
+			return -ESTALE;
 		}
 		if (err) {
 			f->slow = i;
@@ -461,7 +461,7 @@ static int fault_loop(struct fault *f, struct rxe_fault_budget *budget)
 			if (rxe_fault_budget_spent(budget))
 				return ret;
 			cond_resched();
-		} else {
+		} else if (ret != -ESTALE) {	/* that comes once */
 			return ret;
 		}
 	}
