@@ -267,6 +267,7 @@ int rxe_mirror_fault(struct rxe_mirror_mr *mmr, unsigned long va,
 		     struct rxe_fault_budget *budget);
 
 /* rxe_mirror_mr.c */
+int rxe_mirror_mr_check_rereg(struct rxe_mr *mr, int flags, int access);
 void rxe_mirror_mr_stop(struct rxe_mr *mr);
 void rxe_mirror_mr_fini(struct rxe_mr *mr);
 

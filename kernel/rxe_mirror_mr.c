@@ -141,6 +141,29 @@ err_mmr:
 }
 
 /**
+ * rxe_mirror_mr_check_rereg - may an MR get other rights where it is?
+ * @mr: an MR of any kind
+ * @flags: enum ib_mr_rereg_flags
+ * @access: its new IB_ACCESS_*, if the flags say so
+ *
+ * Some flags aren't rights: they say what the MR is or promise something of its
+ * memory, which is for registration to decide.
+ *
+ * Context: any.
+ * Return: 0, or -EOPNOTSUPP if it takes a new MR.
+ */
+int rxe_mirror_mr_check_rereg(struct rxe_mr *mr, int flags, int access)
+{
+	const int fixed = IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB |
+			  IB_ACCESS_FLUSH_PERSISTENT;
+
+	if (!(flags & IB_MR_REREG_ACCESS) || flags & IB_MR_REREG_TRANS)
+		return 0;
+
+	return (access ^ mr->access) & fixed ? -EOPNOTSUPP : 0;
+}
+
+/**
  * rxe_mirror_mr_stop - tell long work on an MR to let go of it
  * @mr: an MR of any kind that is about to be deregistered
  *

@@ -137,15 +137,4 @@ TEST_F(hugetlb, prefetch)
 	ASSERT_EQ(0, rv_stat_mr(&e->dev, self->mr, "page_faults_handled"));
 }
 
-/* The promise must be true, at the start at least. */
-TEST_F(hugetlb, promise)
-{
-	struct rv_ends *e = &self->e;
-
-	errno = 0;
-	ASSERT_EQ(NULL, ibv_reg_mr(e->dev.pd, e->mem_b.base, LEN,
-				   RV_ODP | RV_ACCESS | IBV_ACCESS_HUGETLB));
-	ASSERT_EQ(EINVAL, errno);
-}
-
 RV_HARNESS_MAIN

@@ -187,21 +187,4 @@ TEST_F(implicit, prefetch)
 	ASSERT_LE(1, rv_stat_mr(&e->dev, e->mr_b, "page_invalidations"));
 }
 
-/* An implicit region begins at 0, and takes any memory. */
-TEST_F(implicit, bad_registration)
-{
-	struct rv_ends *e = &self->e;
-
-	errno = 0;
-	ASSERT_EQ(NULL, ibv_reg_mr_iova(e->dev.pd, NULL, SIZE_MAX, RV_PAGE,
-					RV_ODP | RV_ACCESS));
-	ASSERT_EQ(EINVAL, errno);
-	errno = 0;
-	ASSERT_EQ(NULL, ibv_reg_mr(e->dev.pd, NULL, SIZE_MAX, RV_ODP |
-				   RV_ACCESS | IBV_ACCESS_HUGETLB));
-	ASSERT_EQ(EINVAL, errno);
-	/* Pinned, it would be all of the memory there is. */
-	ASSERT_EQ(NULL, ibv_reg_mr(e->dev.pd, NULL, SIZE_MAX, RV_ACCESS));
-}
-
 RV_HARNESS_MAIN

@@ -153,6 +153,21 @@ FIXTURE_TEARDOWN(mw)
 	rv_ends_fini(&self->e);
 }
 
+/*
+ * After an error: new queue pairs, and a new window, which isn't bound. One of
+ * type 2 goes with its queue pair.
+ */
+static int recover(struct rv_ends *e, struct ibv_mw **mw)
+{
+	enum ibv_mw_type type = (*mw)->type;
+	int err = ibv_dealloc_mw(*mw);
+
+	if (!err)
+		err = rv_pair_again(&e->pair);
+	*mw = ibv_alloc_mw(e->dev.pd, type);
+	return err ? err : *mw ? 0 : -errno;
+}
+
 /* A place in the window as the peer names it. */
 static struct rv_remote at(struct _test_data_mw *self, int64_t off)
 {
@@ -236,11 +251,7 @@ TEST_F(mw, outside)
 		/* The first packet says how far it goes: nothing was moved. */
 		ASSERT_RV_OK(rv_ends_check(e));
 
-		/* A type 2 window goes with its queue pair. */
-		ASSERT_EQ(0, ibv_dealloc_mw(self->mw));
-		ASSERT_EQ(0, rv_pair_again(&e->pair));
-		self->mw = ibv_alloc_mw(e->dev.pd, variant->type);
-		ASSERT_NE(NULL, self->mw);
+		ASSERT_EQ(0, recover(e, &self->mw));
 		ASSERT_RV_OK(bind_part(e, self->mw, variant->zero_based, ALL,
 				       self->off, self->len));
 	}
@@ -311,12 +322,61 @@ TEST_F(mw, unbound)
 	ASSERT_RV_OK(rv_ends_check(e));
 }
 
+/* Neither more than the region nor anything that it doesn't allow. */
+TEST_F(mw, bad_bind)
+{
+	const unsigned int reading = IBV_ACCESS_MW_BIND | IBV_ACCESS_REMOTE_READ;
+	const unsigned int all = IBV_ACCESS_MW_BIND | RV_ACCESS;
+	const struct {
+		int64_t off;
+		size_t len;
+		unsigned int region, window;
+	} bad[] = {
+		{ 0, LEN, RV_ACCESS, ALL },
+		{ 0, LEN, reading, IBV_ACCESS_REMOTE_WRITE },
+		{ 0, LEN, reading, IBV_ACCESS_REMOTE_ATOMIC },
+		{ 0, LEN, all, 1U << 19 },
+		{ 0, LEN + 1, all, ALL },
+		/* a zero-based window's place is looked at with each access */
+		{ -8, 100, all, ALL },
+		{ LEN - 8, 100, all, ALL },
+		{ LEN, 1, all, ALL },
+	};
+	int i, n = variant->zero_based ? 5 : ARRAY_SIZE(bad);
+	struct rv_ends *e = &self->e;
+	struct ibv_mr *good = e->mr_b;
+	uint32_t key = good->lkey;
+
+	ASSERT_EQ(0, recover(e, &self->mw));
+	for (i = 0; i < n; i++) {
+		e->mr_b = rv_reg_all(&e->dev, &e->mem_b,
+				     bad[i].region | variant->odp);
+		ASSERT_NE(NULL, e->mr_b);
+		EXPECT_RV(IBV_WC_MW_BIND_ERR,
+			  bind_part(e, self->mw, variant->zero_based,
+				    bad[i].window, bad[i].off, bad[i].len));
+		ASSERT_EQ(0, recover(e, &self->mw)) TH_LOG("case %d", i);
+		ASSERT_EQ(0, ibv_dereg_mr(e->mr_b));
+	}
+	e->mr_b = good;
+	good->lkey ^= 0x7f000000;
+	EXPECT_RV(IBV_WC_MW_BIND_ERR,
+		  bind_part(e, self->mw, variant->zero_based, ALL, 0, LEN));
+	good->lkey = key;
+	ASSERT_EQ(0, recover(e, &self->mw));
+	ASSERT_RV_OK(rv_ends_check(e));
+	ASSERT_RV_OK(bind_part(e, self->mw, variant->zero_based, ALL, self->off,
+			       self->len));
+	ASSERT_RV_OK(write_at(self, 50, 0, self->len));
+	ASSERT_RV_OK(rv_ends_check(e));
+}
+
 /* The region can't go while a window is bound to it. */
 TEST_F(mw, holds_region)
 {
 	struct rv_ends *e = &self->e;
 
-	ASSERT_NE(0, ibv_dereg_mr(e->mr_b));
+	ASSERT_EQ(EINVAL, ibv_dereg_mr(e->mr_b));
 	ASSERT_EQ(-EBUSY, rv_rereg(e->mr_b, IBV_REREG_MR_CHANGE_TRANSLATION,
 				   NULL, e->mem_b.base, LEN / 2, 0));
 	ASSERT_RV_OK(write_at(self, 50, 0, self->len));

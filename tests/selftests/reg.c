@@ -245,73 +245,6 @@ TEST_F(reg, capabilities)
 	EXPECT_EQ(ud, odp->per_transport_caps.ud_odp_caps);
 }
 
-/* errno of a registration that must fail; 0 if it does not. */
-static int reg_errno(struct rv_ends *e, void *addr, size_t len,
-		     unsigned int access)
-{
-	struct ibv_mr *mr;
-
-	errno = 0;
-	mr = ibv_reg_mr(e->dev.pd, addr, len, access);
-	if (!mr)
-		return errno;
-	ibv_dereg_mr(mr);
-	return 0;
-}
-
-TEST_F(reg, bad_access)
-{
-	struct rv_ends *e = &self->e;
-	void *at = e->mem_b.base;
-
-	EXPECT_EQ(EINVAL, reg_errno(e, at, LEN, RV_ODP |
-				    IBV_ACCESS_REMOTE_WRITE));
-	EXPECT_EQ(EINVAL, reg_errno(e, at, LEN, RV_ODP |
-				    IBV_ACCESS_REMOTE_ATOMIC));
-	EXPECT_EQ(EINVAL, reg_errno(e, at, LEN, RV_ODP | (1U << 19)));
-	/* Not from hugetlbfs. */
-	EXPECT_EQ(EINVAL, reg_errno(e, at, LEN, RV_ODP | IBV_ACCESS_HUGETLB));
-	EXPECT_EQ(0, reg_errno(e, at, LEN, RV_ODP));
-	EXPECT_EQ(0, reg_errno(e, at, LEN, RV_ODP | IBV_ACCESS_REMOTE_READ));
-	EXPECT_EQ(0, reg_errno(e, at, LEN, RV_ODP | RV_ACCESS |
-			       IBV_ACCESS_RELAXED_ORDERING));
-	EXPECT_EQ(0, reg_errno(e, at, LEN, RV_ODP | RV_ACCESS |
-			       IBV_ACCESS_FLUSH_GLOBAL));
-}
-
-/* Ordinary memory does not outlive a power cut, paged on demand or not. */
-TEST_F(reg, flush_persistent)
-{
-	unsigned int access = RV_ACCESS | IBV_ACCESS_FLUSH_PERSISTENT;
-	uint8_t *untouched = reserve(LEN);
-	int pinned;
-
-	ASSERT_NE(NULL, untouched);
-	pinned = reg_errno(&self->e, self->e.mem_b.base, LEN, access);
-	ASSERT_EQ(EINVAL, pinned);
-	EXPECT_EQ(pinned, reg_errno(&self->e, self->e.mem_b.base, LEN,
-				    access | RV_ODP));
-	EXPECT_EQ(pinned, reg_errno(&self->e, untouched, LEN, access | RV_ODP));
-	munmap(untouched, LEN);
-}
-
-TEST_F(reg, bad_ranges)
-{
-	struct rv_ends *e = &self->e;
-	uint8_t *at = e->mem_b.base;
-
-	EXPECT_EQ(EINVAL, reg_errno(e, at, 0, RV_ACCESS));
-	EXPECT_EQ(EINVAL, reg_errno(e, at, 0, RV_ACCESS | RV_ODP));
-	EXPECT_EQ(EINVAL, reg_errno(e, at + 100, 0, RV_ACCESS | RV_ODP));
-	/* Around the end of the address space. */
-	EXPECT_NE(0, reg_errno(e, at, -(uintptr_t)at, RV_ACCESS | RV_ODP));
-	EXPECT_NE(0, reg_errno(e, at, SIZE_MAX, RV_ACCESS | RV_ODP));
-	EXPECT_NE(0, reg_errno(e, at, SIZE_MAX - LEN, RV_ACCESS | RV_ODP));
-	EXPECT_NE(0, reg_errno(e, at, -(uintptr_t)at + 1, RV_ACCESS | RV_ODP));
-	EXPECT_NE(0, reg_errno(e, (void *)-RV_PAGE, RV_PAGE,
-			       RV_ACCESS | RV_ODP));
-}
-
 /* Any start, any length; the bytes around it are out of reach. */
 TEST_F(reg, unaligned)
 {
@@ -388,7 +321,7 @@ TEST_F(reg, rereg_access)
 
 }
 
-/* Another range, alone and with other rights; what fails changes nothing. */
+/* Another range, alone and with other rights. */
 TEST_F(reg, rereg_range)
 {
 	const int range = IBV_REREG_MR_CHANGE_TRANSLATION;
@@ -400,13 +333,6 @@ TEST_F(reg, rereg_range)
 	e->mr_b = rv_reg(&e->dev, &e->mem_b, 0, LEN / 2, RV_ACCESS | RV_ODP);
 	ASSERT_NE(NULL, e->mr_b);
 	old = e->mr_b->rkey;
-	ASSERT_EQ(-EINVAL, rv_rereg(e->mr_b, range, NULL, half, 0, 0));
-	ASSERT_EQ(-EOVERFLOW, rv_rereg(e->mr_b, range, NULL, half, SIZE_MAX, 0));
-	ASSERT_EQ(-EINVAL, rv_rereg(e->mr_b,
-				    range | IBV_REREG_MR_CHANGE_ACCESS, NULL,
-				    half, LEN / 2,
-				    RV_ODP | IBV_ACCESS_REMOTE_WRITE));
-	ASSERT_EQ(old, e->mr_b->rkey);
 	ASSERT_RV_OK(rv_ends_write(e, 50, 100, 5000));
 
 	ASSERT_EQ(0, rv_rereg(e->mr_b, range, NULL, half, LEN / 2, 0));
@@ -428,24 +354,6 @@ TEST_F(reg, rereg_range)
 	ASSERT_RV(IBV_WC_REM_ACCESS_ERR,
 		  rv_write(&e->pair.a, &sge, 1, rv_ends_remote(e, 100)));
 	ASSERT_RV_OK(rv_ends_check(e));
-}
-
-/*
- * Registered without a right to write, a region does not get one later unless
- * it can keep the promise: either is fine, writing to no avail is not.
- */
-TEST_F(reg, rereg_to_writable)
-{
-	struct rv_ends *e = &self->e;
-
-	e->mr_b = rv_reg_all(&e->dev, &e->mem_b,
-			     IBV_ACCESS_REMOTE_READ | RV_ODP);
-	ASSERT_NE(NULL, e->mr_b);
-	ASSERT_RV_OK(rv_ends_read(e, 50, 100, 5000));
-	if (!rv_rereg(e->mr_b, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0,
-		      RV_ACCESS | RV_ODP))
-		ASSERT_RV_OK(rv_ends_write(e, 80, 100, 5000));
-	ASSERT_RV_OK(rv_ends_read(e, 50, 100, 5000));
 }
 
 TEST_F(reg, rereg_domain)

@@ -10,7 +10,7 @@
 #include <rdma/rdma_user_ioctl_cmds.h>
 #include <rdma/rxe-hmm-abi.h>
 
-#define RV_IOCTL_ATTRS	8
+#define RV_IOCTL_ATTRS	10
 
 struct rv_ioctl {
 	struct ib_uverbs_ioctl_hdr hdr;
