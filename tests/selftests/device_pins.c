@@ -26,7 +26,7 @@
 /* The part that is held: within one huge page. */
 #define OFF	(50 * RV_PAGE)
 #define PART	(48 * RV_PAGE)
-#define DISK	"/sys/kernel/config/nullb/rxe_pins"
+#define DISK	"rxe_pins"
 
 FIXTURE(device_pins)
 {
@@ -50,18 +50,12 @@ FIXTURE_VARIANT_ADD(device_pins, thp)
 	.advice = MADV_HUGEPAGE,
 };
 
-static void remove_disk(void)
-{
-	rv_run("if [ -d " DISK " ]; then echo 0 >" DISK "/power; rmdir " DISK
-	       "; fi");
-}
-
 FIXTURE_SETUP(device_pins)
 {
 	self->ring = self->disk = -1;
 	if (geteuid())
 		SKIP(return, "not root");
-	remove_disk();
+	rv_disk_remove(DISK);
 	self->held = PART / RV_PAGE;
 	ASSERT_EQ(0, rv_dmem_init(&self->e, NULL, "32M", LEN,
 				  variant->advice));
@@ -73,7 +67,7 @@ FIXTURE_TEARDOWN(device_pins)
 	EXPECT_EQ(0, rv_dmem_fini(&self->e));
 	close(self->ring);
 	close(self->disk);
-	remove_disk();
+	rv_disk_remove(DISK);
 }
 
 /* Both ways across the borders of the part, blind. */
@@ -195,22 +189,12 @@ TEST_F(device_pins, io_uring)
  * A disk that takes 16 KiB in each 20 ms, and only then looks at the memory:
  * the part is held for a quarter of a second.
  */
-static int make_disk(void)
+static int open_disk(void)
 {
 	char path[64];
-	int64_t index;
+	int err = rv_disk_make(DISK, 16, "max_sectors=32 mbps=1", path);
 
-	if (rv_run("modprobe null_blk nr_devices=0"))
-		return -ENODEV;
-	if (rv_run("mkdir " DISK " && cd " DISK " && echo 1 >memory_backed && "
-		   "echo 16 >size && echo 4096 >blocksize && "
-		   "echo 32 >max_sectors && echo 1 >mbps && echo 1 >power"))
-		return -EIO;
-	index = rv_get(DISK "/index", NULL);
-	snprintf(path, sizeof(path), "/dev/nullb%d", (int)index);
-	if (access(path, F_OK))
-		snprintf(path, sizeof(path), "/dev/rxe_pins");
-	return open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	return err ? err : open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
 }
 
 struct transfer {
@@ -262,7 +246,7 @@ TEST_F_TIMEOUT(device_pins, direct_io, 120)
 	void *disk;
 	int i;
 
-	t.fd = self->disk = make_disk();
+	t.fd = self->disk = open_disk();
 	if (t.fd == -ENODEV)
 		SKIP(return, "no null_blk in this kernel's configuration");
 	ASSERT_LE(0, t.fd);

@@ -196,21 +196,6 @@ VARIANT(local_write_minor, WRITE, true, RV_MINOR, 50000, 4096);
 VARIANT(local_read_minor, READ, true, RV_MINOR, 50000, 4096);
 VARIANT(local_read_protected, READ, true, RV_PROTECTED, 50000, 4096);
 
-/*
- * One packet lost would end the connection: a second, no retries. Only RNR NAKs
- * are without end. A kernel that moves data very slowly gets four seconds.
- */
-static struct rv_opts strict_opts(int mtu)
-{
-	return (struct rv_opts){
-		.mtu = mtu,
-		.timeout = rv_shrink(16) < 16 ? 20 : 18,
-		.retry = -1,
-		.rnr_retry = 7,
-		.min_rnr_timer = 12,
-	};
-}
-
 static int open_ends(struct rv_ends *e, struct rv_pager *p,
 		     const struct rv_opts *opts, bool local,
 		     enum rv_pager_mode mode)
@@ -234,7 +219,7 @@ static int open_ends(struct rv_ends *e, struct rv_pager *p,
 
 FIXTURE_SETUP(op)
 {
-	struct rv_opts opts = strict_opts(variant->mtu);
+	struct rv_opts opts = rv_opts_strict(variant->mtu);
 
 	opts.srq = variant->op == SEND_SRQ;
 	ASSERT_EQ(0, open_ends(&self->e, &self->p, &opts, variant->local,
@@ -313,7 +298,7 @@ FIXTURE(slow)
 
 FIXTURE_SETUP(slow)
 {
-	struct rv_opts opts = strict_opts(4096);
+	struct rv_opts opts = rv_opts_strict(4096);
 
 	ASSERT_EQ(0, open_ends(&self->e, &self->p, &opts, false, RV_MISSING));
 }

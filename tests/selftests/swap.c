@@ -14,7 +14,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -330,27 +329,28 @@ TEST_F_TIMEOUT(swap, madv_free, 120)
 /* A region larger than what the process may keep in memory. */
 TEST_F_TIMEOUT(swap, limit, 300)
 {
-	static const char group[] = "/sys/fs/cgroup/rxe-hmm-selftest";
+	static const char group[] = "rxe-hmm-selftest";
 	/* Faults wait for reclaim here: give the acknowledgement time. */
 	struct rv_opts opts = { .mtu = 4096, .timeout = 21 };
 	size_t len = rv_shrink(8) << 20, step = 64 * 1024, off;
 	struct rv_ends *e = &self->e;
-	char path[96];
+	int64_t swapped;
+	char limit[32];
 	uint8_t *mem;
 	void *big;
+	int err;
 
 	if (variant->kind != RV_ZRAM)
 		return;
 	big = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_ANONYMOUS |
 		   (variant->shared ? MAP_SHARED : MAP_PRIVATE), -1, 0);
 	ASSERT_NE(MAP_FAILED, big);
-	rv_put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-	if (mkdir(group, 0755) && errno != EEXIST)
+	err = rv_group_enter(group);
+	if (err == -ENODEV)
 		SKIP(return, "no cgroup v2 at /sys/fs/cgroup");
-	snprintf(path, sizeof(path), "%s/memory.max", group);
-	ASSERT_EQ(0, rv_put(path, "%zu", len / 4 * 3));
-	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
-	ASSERT_EQ(0, rv_put(path, "%d", getpid()));
+	ASSERT_EQ(0, err);
+	snprintf(limit, sizeof(limit), "%zu", len / 4 * 3);
+	ASSERT_EQ(0, rv_group_put(group, "memory.max", limit));
 
 	rv_pair_fini(&e->pair);
 	ASSERT_EQ(0, rv_pair_init(&e->pair, &e->dev, &opts));
@@ -365,9 +365,9 @@ TEST_F_TIMEOUT(swap, limit, 300)
 		ASSERT_RV_OK(rv_write(&e->pair.a, &sge, 1,
 				      RV_REMOTE(e->mr_b, big + off)));
 	}
-	snprintf(path, sizeof(path), "%s/memory.swap.current", group);
-	rv_log("%lld KiB went to swap", (long long)rv_get(path, NULL) / 1024);
-	ASSERT_LT(0, rv_get(path, NULL));
+	swapped = rv_group_get(group, "memory.swap.current");
+	rv_log("%lld KiB went to swap", (long long)swapped / 1024);
+	ASSERT_LT(0, swapped);
 	for (off = 0; off < len; off += step)
 		ASSERT_EQ(0, rv_compare("big", big + off, mem + off / step,
 					step))
@@ -385,8 +385,7 @@ TEST_F_TIMEOUT(swap, limit, 300)
 	ASSERT_EQ(0, ibv_dereg_mr(e->mr_b));
 	e->mr_b = NULL;
 	munmap(big, len);
-	rv_put("/sys/fs/cgroup/cgroup.procs", "%d", getpid());
-	rmdir(group);
+	rv_group_leave(group);
 }
 
 RV_HARNESS_MAIN

@@ -25,6 +25,7 @@
 #include "rv_ends.h"
 #include "rv_advise.h"
 #include "rv_hmm.h"
+#include "rv_disk.h"
 #include "rv_dmem.h"
 #include "rv_link.h"
 #include "rv_pager.h"

@@ -223,6 +223,17 @@ void rv_qp_fini(struct rv_qp *q)
 	q->scq = NULL;
 }
 
+struct rv_opts rv_opts_strict(int mtu)
+{
+	return (struct rv_opts){
+		.mtu = mtu,
+		.timeout = rv_shrink(16) < 16 ? 20 : 18,
+		.retry = -1,
+		.rnr_retry = 7,
+		.min_rnr_timer = 12,
+	};
+}
+
 int rv_pair_init(struct rv_pair *p, struct rv_dev *d,
 		 const struct rv_opts *opts)
 {

@@ -32,6 +32,12 @@ struct rv_opts {
 	struct rv_dev *dev_b;		/* default: the same device */
 };
 
+/*
+ * Options with which a lost packet ends the connection: a second, no retries. Only
+ * RNR NAKs are without end. A kernel that moves data very slowly gets four seconds.
+ */
+struct rv_opts rv_opts_strict(int mtu);
+
 struct rv_qp {
 	struct rv_dev *dev;
 	struct ibv_qp *qp;

@@ -13,11 +13,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "rv_disk.h"
 #include "rv_log.h"
 #include "rv_swap.h"
 #include "rv_sys.h"
 
 #define SWAP_MIB	96
+#define SLOW_DISK	"rxe_swap"
 
 /* What swapon() wants to see in the first page. */
 struct swap_header {
@@ -91,6 +93,29 @@ static int make_disk(struct rv_swap *s)
 	return err;
 }
 
+static int make_slow_disk(struct rv_swap *s)
+{
+	char settings[64];
+
+	/* mode 2 is by a timer */
+	snprintf(settings, sizeof(settings), "irqmode=2 completion_nsec=%d",
+		 RV_SLOW_DISK_MS * 1000000);
+	rv_disk_remove(SLOW_DISK);
+	return rv_disk_make(SLOW_DISK, SWAP_MIB, settings, s->path);
+}
+
+static int make_device(struct rv_swap *s)
+{
+	switch (s->kind) {
+	case RV_ZRAM:
+		return make_zram(s);
+	case RV_DISK:
+		return make_disk(s);
+	default:
+		return make_slow_disk(s);
+	}
+}
+
 int rv_swap_start(struct rv_swap *s, enum rv_swap_kind kind)
 {
 	int err;
@@ -98,7 +123,7 @@ int rv_swap_start(struct rv_swap *s, enum rv_swap_kind kind)
 	s->kind = kind;
 	s->id = -1;
 	s->fd = -1;
-	err = kind == RV_ZRAM ? make_zram(s) : make_disk(s);
+	err = make_device(s);
 	if (!err)
 		err = write_header(s->path);
 	if (!err && swapon(s->path, 0))
@@ -113,7 +138,9 @@ void rv_swap_stop(struct rv_swap *s)
 
 	if (s->on && swapoff(s->path))
 		rv_log("swapoff %s: %s", s->path, strerror(errno));
-	if (s->fd >= 0) {
+	if (s->kind == RV_SLOW_DISK) {
+		rv_disk_remove(SLOW_DISK);
+	} else if (s->fd >= 0) {
 		ioctl(s->fd, LOOP_CLR_FD, 0);
 		close(s->fd);
 	} else if (s->id >= 0) {
@@ -151,4 +178,37 @@ int rv_page_out(struct rv_buf *b)
 	rv_log("%lld pages are still there",
 	       (long long)rv_pages(b->base, b->len, PAGE_IS_PRESENT));
 	return -ETIMEDOUT;
+}
+
+/* How many pages need not be read, be they in memory or just not forgotten? */
+static size_t incore(struct rv_buf *b)
+{
+	unsigned char vec[b->len / RV_PAGE];
+	size_t i, n = 0;
+
+	if (mincore(b->base, b->len, vec))
+		return b->len;
+	for (i = 0; i < b->len / RV_PAGE; i++)
+		n += vec[i] & 1;
+	return n;
+}
+
+/* What has been written stays in the swap cache until somebody wants memory. */
+static bool all_forgotten(struct rv_buf *b, const char *group)
+{
+	if (!incore(b))
+		return true;
+	rv_group_put(group, "memory.reclaim", "1M");
+	return false;
+}
+
+int rv_page_out_all(struct rv_buf *b, const char *group)
+{
+	int err = rv_page_out(b);
+
+	if (!err && !rv_wait_for(all_forgotten(b, group))) {
+		rv_log("%zu pages are in the swap cache", incore(b));
+		err = -ETIMEDOUT;
+	}
+	return err;
 }

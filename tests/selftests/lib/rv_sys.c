@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,6 +140,44 @@ int rv_own_mounts(void)
 		return -errno;
 	}
 	return 0;
+}
+
+#define GROUPS	"/sys/fs/cgroup/"
+
+int rv_group_put(const char *name, const char *file, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), GROUPS "%s/%s", name, file);
+	return rv_put(path, "%s", value);
+}
+
+int64_t rv_group_get(const char *name, const char *file)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), GROUPS "%s/%s", name, file);
+	return rv_get(path, NULL);
+}
+
+int rv_group_enter(const char *name)
+{
+	char path[128];
+
+	rv_put(GROUPS "cgroup.subtree_control", "+memory");
+	snprintf(path, sizeof(path), GROUPS "%s", name);
+	if (mkdir(path, 0755) && errno != EEXIST)
+		return -ENODEV;
+	return rv_group_put(name, "cgroup.procs", "0");
+}
+
+void rv_group_leave(const char *name)
+{
+	char path[128];
+
+	rv_put(GROUPS "cgroup.procs", "0");
+	snprintf(path, sizeof(path), GROUPS "%s", name);
+	rmdir(path);
 }
 
 int rv_reap(int pid)

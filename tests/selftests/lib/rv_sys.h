@@ -32,6 +32,15 @@ uint64_t rv_pfn(const void *addr);
 /* Mounts from here on are this process's own, and go away with it. */
 int rv_own_mounts(void);
 
+/*
+ * A control group of this name, and this process in it: 0, -ENODEV if there are
+ * none here, or another -errno. Set and read its files. Leaving removes it.
+ */
+int rv_group_enter(const char *name);
+int rv_group_put(const char *name, const char *file, const char *value);
+int64_t rv_group_get(const char *name, const char *file);
+void rv_group_leave(const char *name);
+
 /* Wait for a child: its wait status, or -ETIMEDOUT when the deadline passed. */
 int rv_reap(int pid);
 
