@@ -184,6 +184,121 @@ static void advise(void)
 	CHECK_INT(0, ibv_dereg_mr(fresh));
 }
 
+static const enum ibv_advise_mr_advice advices[] = {
+	IBV_ADVISE_MR_ADVICE_PREFETCH,
+	IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+	IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT,
+};
+
+/* What each advice gets, in the call and in the background; errno is left alone. */
+static void refused(int err, struct ibv_pd *domain, struct ibv_sge *sgl,
+		    uint32_t n)
+{
+	uint32_t flags;
+	size_t i;
+
+	for (i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
+		for (flags = 0; flags <= IBV_ADVISE_MR_FLAG_FLUSH; flags++) {
+			errno = 4242;
+			CHECK_INT(err, rxedv_advise_mr(domain, advices[i], flags,
+						       sgl, n));
+			CHECK_INT(4242, errno);
+		}
+}
+
+/* The regions that can't be prefetched, and the ranges. */
+static void advise_errors(void)
+{
+	struct ibv_mr *pinned = region_register(pd, PAGE, 0);
+	struct ibv_sge good = {
+		.addr = (uintptr_t)mr->addr, .length = LEN, .lkey = mr->lkey,
+	};
+	struct ibv_sge sgl[3] = { good, good, good };
+	struct ibv_pd *other = ibv_alloc_pd(ctx);
+	int i;
+
+	refused(0, pd, sgl, 3);
+	refused(EPERM, other, sgl, 3);
+	for (i = 0; i < 3; i++) {
+		sgl[i].lkey ^= 0x7f000000;
+		refused(ENOENT, pd, sgl, 3);
+		sgl[i].lkey = pinned->lkey;
+		sgl[i].addr = (uintptr_t)pinned->addr;
+		sgl[i].length = PAGE;
+		refused(EINVAL, pd, sgl, 3);
+		sgl[i] = good;
+		sgl[i].addr++;
+		refused(EFAULT, pd, sgl, 3);
+		sgl[i] = good;
+	}
+	CHECK_INT(0, ibv_dealloc_pd(other));
+	CHECK_INT(0, ibv_dereg_mr(pinned));
+}
+
+/* The call itself: its list, its domain, and what it asks for. */
+static void advise_bad_calls(void)
+{
+	struct ibv_sge sge = {
+		.addr = (uintptr_t)mr->addr, .length = LEN, .lkey = mr->lkey,
+	};
+	struct ibv_context *again = ibv_open_device(ctx->device);
+	struct ibv_pd *foreign = ibv_alloc_pd(again), wrong = *pd;
+
+	refused(EINVAL, pd, &sge, 0);
+	refused(EINVAL, pd, NULL, 0);
+	refused(EFAULT, pd, NULL, 1);
+	/* more than a list holds: the kernel would see the rest of the number */
+	refused(EINVAL, pd, &sge, 4096);
+	refused(EINVAL, pd, &sge, 65536 / sizeof(sge) + 1);
+	refused(EINVAL, pd, &sge, UINT32_MAX);
+	/* known in the device, and another's */
+	refused(EPERM, foreign, &sge, 1);
+	wrong.handle = 0x7fffff00;
+	refused(ENOENT, &wrong, &sge, 1);
+	wrong.handle = mr->handle;
+	refused(EINVAL, &wrong, &sge, 1);
+	CHECK_INT(EINVAL, rxedv_advise_mr(pd, IBV_ADVISE_MR_ADVICE_PREFETCH, 2,
+					  &sge, 1));
+	CHECK_INT(EINVAL, rxedv_advise_mr(pd, IBV_ADVISE_MR_ADVICE_PREFETCH,
+					  UINT32_MAX, &sge, 1));
+	CHECK_INT(EOPNOTSUPP, rxedv_advise_mr(pd, 3, 0, &sge, 1));
+	CHECK_INT(EOPNOTSUPP, rxedv_advise_mr(pd, 99, 0, &sge, 1));
+	CHECK_INT(0, ibv_dealloc_pd(foreign));
+	CHECK_INT(0, ibv_close_device(again));
+}
+
+/* Memory that may only be read, by the region's rights or the process's. */
+static void advise_read_only(void)
+{
+	void *mem = mmap(NULL, LEN, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct ibv_mr *reading = ibv_reg_mr(pd, mem, LEN, IBV_ACCESS_ON_DEMAND);
+	struct ibv_sge sge = {
+		.addr = (uintptr_t)mem, .length = LEN, .lkey = reading->lkey,
+	};
+	uint32_t flags;
+
+	for (flags = 0; flags <= IBV_ADVISE_MR_FLAG_FLUSH; flags++) {
+		CHECK_INT(0, rxedv_advise_mr(pd, advices[0], flags, &sge, 1));
+		CHECK_INT(EPERM, rxedv_advise_mr(pd, advices[1], flags, &sge, 1));
+		CHECK_INT(0, rxedv_advise_mr(pd, advices[2], flags, &sge, 1));
+	}
+	CHECK_INT(0, ibv_dereg_mr(reading));
+
+	reading = ibv_reg_mr(pd, mem, LEN, IBV_ACCESS_ON_DEMAND |
+			     IBV_ACCESS_LOCAL_WRITE);
+	sge.lkey = reading->lkey;
+	CHECK_INT(0, mprotect(mem, LEN, PROT_READ));
+	CHECK_INT(0, rxedv_advise_mr(pd, advices[0], IBV_ADVISE_MR_FLAG_FLUSH,
+				     &sge, 1));
+	CHECK_INT(EFAULT, rxedv_advise_mr(pd, advices[1],
+					  IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+	CHECK_INT(0, munmap(mem, LEN));
+	CHECK_INT(EFAULT, rxedv_advise_mr(pd, advices[0],
+					  IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+	CHECK_INT(0, ibv_dereg_mr(reading));
+}
+
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -199,6 +314,9 @@ int main(int argc, char **argv)
 	RUN(large);
 	RUN(errors);
 	RUN(advise);
+	RUN(advise_errors);
+	RUN(advise_bad_calls);
+	RUN(advise_read_only);
 	ibv_dereg_mr(mr);
 	ibv_dealloc_pd(pd);
 	ibv_close_device(ctx);

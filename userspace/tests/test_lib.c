@@ -422,7 +422,7 @@ static void query_errors(void)
 
 static void advise(void)
 {
-	struct ibv_sge sge[2] = { { .addr = 1, .length = 2, .lkey = 3 } };
+	static struct ibv_sge sge[4096] = { { .addr = 1, .length = 2, .lkey = 3 } };
 
 	reset();
 	CHECK_INT(0, rxedv_advise_mr(&pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
@@ -434,13 +434,25 @@ static void advise(void)
 	CHECK_INT(1, attr(UVERBS_ATTR_ADVISE_MR_ADVICE)->data);
 	CHECK_INT(8, attr(UVERBS_ATTR_ADVISE_MR_ADVICE)->len);
 	CHECK_INT(1, attr(UVERBS_ATTR_ADVISE_MR_FLAGS)->data);
-	CHECK(buffer(UVERBS_ATTR_ADVISE_MR_SGE_LIST, sizeof(sge)) == sge);
+	CHECK(buffer(UVERBS_ATTR_ADVISE_MR_SGE_LIST, 2 * sizeof(sge[0])) == sge);
+	CHECK_INT(4242, errno);
+
+	/* as many as the length of an attribute can tell */
+	reset();
+	CHECK_INT(0, rxedv_advise_mr(&pd, 0, 0, sge, 4095));
+	CHECK(buffer(UVERBS_ATTR_ADVISE_MR_SGE_LIST, 4095 * sizeof(sge[0])) ==
+	      sge);
 
 	reset();
 	CHECK_INT(EINVAL, rxedv_advise_mr(&pd, 0, 0, sge, 4096));
+	CHECK_INT(EINVAL, rxedv_advise_mr(&pd, 0, 0, sge, 4097));
+	CHECK_INT(EINVAL, rxedv_advise_mr(&pd, 0, 0, sge, UINT32_MAX));
 	CHECK_INT(0, kernel.calls);
 	kernel.fail = EFAULT;
 	CHECK_INT(EFAULT, rxedv_advise_mr(&pd, 0, 0, sge, 1));
+	/* another driver, or a kernel without the call */
+	kernel.fail = EPROTONOSUPPORT;
+	CHECK_INT(EOPNOTSUPP, rxedv_advise_mr(&pd, 0, 0, sge, 1));
 }
 
 static void heat(void)
