@@ -3,7 +3,7 @@
 """Run rdma-core's own test suite (pyverbs) in the guest.
 
     suite.py [--jobs N] [--retries N] [--once TEST]... [--timeout S]
-             RESULTS [PATTERN...]
+             [--huge-pages N] RESULTS [PATTERN...]
 
 Writes RESULTS, one test a line: status, attempts, seconds, name and a reason,
 separated by tabs. The status is ok, skip or fail. The exit status is 0 when the suite
@@ -30,6 +30,7 @@ import traceback
 import unittest
 
 SUITE = '/usr/share/doc/rdma-core/tests'
+HUGE = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages'
 # Tests of other devices' own interfaces.
 FOREIGN = ('test_mlx5', 'test_efa', 'test_cuda')
 
@@ -240,6 +241,7 @@ def main():
     parser.add_argument('--retries', type=int, default=2)
     parser.add_argument('--once', action='append', default=[])
     parser.add_argument('--timeout', type=int, default=60)
+    parser.add_argument('--huge-pages', type=int, default=0)
     parser.add_argument('results')
     parser.add_argument('patterns', nargs='*')
     args = parser.parse_args()
@@ -249,6 +251,9 @@ def main():
     if not os.path.isdir(SUITE):
         sys.exit(f'suite.py: error: {SUITE} is missing: install rdma-core '
                  'with its documentation')
+    if args.huge_pages:
+        with open(HUGE, 'w', encoding='ascii') as pool:
+            pool.write(str(args.huge_pages))
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as where:
         modules = load(where, args.dev)
