@@ -286,8 +286,9 @@ static unsigned int lane_limit(const struct batch *batch)
 	return limit;
 }
 
-/* The CPU zeroes pages while the engine copies others. */
-static void copy_by_engine(struct batch *batch)
+/* The CPU zeroes pages while the engine copies others, and does what it is told. */
+static void copy_by_engine(struct batch *batch, void (*meanwhile)(void *arg),
+			   void *arg)
 {
 	batch->max_piece = piece_size(batch->nr_pages, batch->nr_lanes,
 				      lane_limit(batch));
@@ -296,6 +297,8 @@ static void copy_by_engine(struct batch *batch)
 	issue_lanes(batch);
 	rxe_race_reach(RXE_RACE_COPY_ISSUED);
 	zero_all(batch);
+	if (meanwhile)
+		meanwhile(arg);
 	wait_for_lanes(batch);
 }
 
@@ -319,14 +322,17 @@ static void count(struct rxe_ce *ce, const struct batch *batch, ktime_t start)
  * @ce: the copy engine
  * @copies: what to copy where; no page is in it twice
  * @nr: how many
+ * @meanwhile: what the CPU can do while an engine copies, or NULL; the CPU that
+ *	copies by itself has no time for it
+ * @arg: for @meanwhile
  *
  * Never fails: when it returns all bytes are in place.
  *
  * Context: may sleep; the pages may be locked and their migration under way, so
- * nothing here waits for reclaim.
+ * nothing here waits for reclaim, nor may @meanwhile.
  */
 void rxe_ce_run(struct rxe_ce *ce, const struct rxe_ce_copy *copies,
-		unsigned int nr)
+		unsigned int nr, void (*meanwhile)(void *arg), void *arg)
 {
 	struct batch batch = { .copies = copies, .nr_copies = nr };
 	bool wanted = rxe_ce_engine_wanted();
@@ -339,7 +345,7 @@ void rxe_ce_run(struct rxe_ce *ce, const struct rxe_ce_copy *copies,
 						      batch.nr_pages,
 						      batch.lanes);
 	if (batch.nr_lanes) {
-		copy_by_engine(&batch);
+		copy_by_engine(&batch, meanwhile, arg);
 		rxe_ce_engine_return(&ce->engine, batch.lanes, batch.nr_lanes);
 	} else {
 		batch.fell_back = wanted && batch.nr_pages;

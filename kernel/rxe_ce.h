@@ -31,6 +31,6 @@ struct rxe_ce *rxe_ce_create(struct rxe_dev *rxe);
 void rxe_ce_destroy(struct rxe_ce *ce);
 
 void rxe_ce_run(struct rxe_ce *ce, const struct rxe_ce_copy *copies,
-		unsigned int nr);
+		unsigned int nr, void (*meanwhile)(void *arg), void *arg);
 
 #endif /* RXE_CE_H */

@@ -161,6 +161,7 @@ static int move_range(struct rxe_job *job, unsigned long start, unsigned long en
 	unsigned long va, next;
 	int err;
 
+	job->range_end = end;
 	for (va = start; va < end; va = next) {
 		if (fatal_signal_pending(current))
 			return -EINTR;

@@ -25,7 +25,7 @@ struct rxe_mirror;
 struct rxe_mirror_mr;
 
 #define RXE_BATCH_PAGES		RXE_DMEM_BLOCK_PAGES
-#define RXE_BATCH_SPARE		64U
+#define RXE_BATCH_BULK		64U
 
 /* Where pages are, and where they are wanted. */
 enum rxe_place {
@@ -75,8 +75,11 @@ enum rxe_page_state {
  * @nr_copies: how many of @copies are used
  * @nr_pages: how many of the others are used
  * @pages: pages of device memory taken for later entries
- * @spare: pages of RAM allocated for later entries, @nr_spare of them
- * @nr_spare: see @spare
+ * @ahead: how many pages may come to RAM after these
+ * @next_spare: the first of @spare that is not used
+ * @nr_spare: where @spare ends
+ * @spare: pages of RAM allocated for later entries
+ * @spare_folio: 2 MiB of RAM allocated for the next batch, or NULL
  * @src: where the pages are, as <linux/migrate.h> has it
  * @dst: where they go
  * @copies: what is to be copied
@@ -88,8 +91,11 @@ struct rxe_batch {
 	unsigned int		nr_copies;
 	unsigned int		nr_pages;
 	struct rxe_dmem_run	pages;
+	unsigned long		ahead;
+	unsigned int		next_spare;
 	unsigned int		nr_spare;
-	struct page		*spare[RXE_BATCH_SPARE];
+	struct page		*spare[RXE_BATCH_PAGES];
+	struct folio		*spare_folio;
 	unsigned long		src[RXE_BATCH_PAGES];
 	unsigned long		dst[RXE_BATCH_PAGES];
 	struct rxe_ce_copy	copies[RXE_BATCH_PAGES];

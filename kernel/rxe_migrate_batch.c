@@ -16,6 +16,9 @@
  *
  * Setup is always followed by finalize. A page without a destination stays
  * where it is.
+ *
+ * To allocate RAM takes as long as to copy it, where the kernel zeroes what it
+ * hands out. So while an engine copies, RAM for what comes after it is allocated.
  */
 #include <linux/gfp.h>
 #include <linux/mempolicy.h>
@@ -33,6 +36,9 @@ static struct rxe_batch *batch_start(struct rxe_batch *batch,
 	batch->nr_copies = 0;
 	batch->nr_pages = 0;
 	batch->nr_spare = 0;
+	batch->next_spare = 0;
+	batch->spare_folio = NULL;
+	batch->ahead = 0;
 	batch->pages.nr = 0;
 
 	return batch;
@@ -94,6 +100,24 @@ struct rxe_batch *rxe_batch_get(struct rxe_hmm_dev *hmm)
 	return batch_start(hmm->reserve, hmm);
 }
 
+/* The lowest first, so that neighbours go to neighbours, as one run. */
+static struct page *take_spare(struct rxe_batch *batch)
+{
+	if (batch->next_spare == batch->nr_spare)
+		return NULL;
+
+	return batch->spare[batch->next_spare++];
+}
+
+static void fill_spare(struct rxe_batch *batch, gfp_t gfp, unsigned int want)
+{
+	if (batch->next_spare < batch->nr_spare)
+		return;
+	memset(batch->spare, 0, want * sizeof(*batch->spare));
+	batch->nr_spare = alloc_pages_bulk(gfp, want, batch->spare);
+	batch->next_spare = 0;
+}
+
 /**
  * rxe_batch_destroy - undo rxe_batch_create() or rxe_batch_get()
  * @batch: the batch
@@ -103,7 +127,12 @@ struct rxe_batch *rxe_batch_get(struct rxe_hmm_dev *hmm)
 void rxe_batch_destroy(struct rxe_batch *batch)
 {
 	struct rxe_hmm_dev *hmm = batch->hmm;
+	struct page *page;
 
+	while ((page = take_spare(batch)))
+		__free_page(page);
+	if (batch->spare_folio)
+		folio_put(batch->spare_folio);
 	if (batch == hmm->reserve) {
 		mutex_unlock(&hmm->reserve_lock);
 		return;
@@ -241,14 +270,18 @@ unsigned int rxe_batch_to_device(struct rxe_batch *batch, unsigned int i)
 	return n;
 }
 
-static struct page *alloc_folio(struct vm_area_struct *vma, unsigned long va)
+static struct page *alloc_folio(struct rxe_batch *batch,
+				struct vm_area_struct *vma, unsigned long va)
 {
 	gfp_t gfp = GFP_TRANSHUGE | __GFP_NOWARN |
 		    (vma ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
-	struct folio *folio;
+	struct folio *folio = NULL;
 
-	folio = vma ? vma_alloc_folio(gfp, RXE_DMEM_BLOCK_ORDER, vma, va) :
-		      folio_alloc(gfp, RXE_DMEM_BLOCK_ORDER);
+	if (vma && !vma_policy(vma))
+		swap(folio, batch->spare_folio);
+	if (!folio)
+		folio = vma ? vma_alloc_folio(gfp, RXE_DMEM_BLOCK_ORDER, vma, va) :
+			      folio_alloc(gfp, RXE_DMEM_BLOCK_ORDER);
 	if (!folio)
 		return NULL;
 	folio_lock(folio);
@@ -256,24 +289,36 @@ static struct page *alloc_folio(struct vm_area_struct *vma, unsigned long va)
 	return folio_page(folio, 0);
 }
 
+/* While the engine copies: for what comes next as much as for this. */
+static void stock_up(void *arg)
+{
+	struct rxe_batch *batch = arg;
+	unsigned int want = min(batch->ahead, batch->nr_copies);
+
+	if (batch->copies[0].nr_pages < RXE_BATCH_PAGES) {
+		fill_spare(batch, (GFP_HIGHUSER_MOVABLE | __GFP_NOWARN) &
+				  ~__GFP_DIRECT_RECLAIM, want);
+	} else if (batch->ahead >= RXE_BATCH_PAGES && !batch->spare_folio) {
+		batch->spare_folio = folio_alloc(GFP_TRANSHUGE_LIGHT | __GFP_NOWARN,
+						 RXE_DMEM_BLOCK_ORDER);
+	}
+}
+
 /* Another page of RAM for the entries from @i on, from where @vma has it. */
 static struct page *next_system_page(struct rxe_batch *batch, unsigned int i,
 				     struct vm_area_struct *vma, unsigned long va)
 {
-	unsigned int want = min(batch->nr_pages - i, RXE_BATCH_SPARE);
+	unsigned int want = min(batch->nr_pages - i, RXE_BATCH_BULK);
 	struct page *page;
 
 	if (vma && vma_policy(vma)) {
 		page = alloc_page_vma(GFP_HIGHUSER_MOVABLE, vma, va);
 	} else {
-		if (!batch->nr_spare && want > 1) {
-			memset(batch->spare, 0, sizeof(batch->spare));
-			batch->nr_spare =
-				alloc_pages_bulk(GFP_HIGHUSER_MOVABLE, want,
-						 batch->spare);
-		}
-		page = batch->nr_spare ? batch->spare[--batch->nr_spare] :
-					 alloc_page(GFP_HIGHUSER_MOVABLE);
+		if (want > 1)
+			fill_spare(batch, GFP_HIGHUSER_MOVABLE, want);
+		page = take_spare(batch);
+		if (!page)
+			page = alloc_page(GFP_HIGHUSER_MOVABLE);
 	}
 	/* nobody else has seen it yet */
 	if (page)
@@ -303,7 +348,7 @@ unsigned int rxe_batch_to_system(struct rxe_batch *batch, unsigned int i,
 	unsigned int n;
 
 	if (order) {
-		page = alloc_folio(vma, va);
+		page = alloc_folio(batch, vma, va);
 		if (page) {
 			batch->dst[i] = migrate_pfn(page_to_pfn(page)) |
 					MIGRATE_PFN_COMPOUND;
@@ -339,11 +384,10 @@ unsigned int rxe_batch_to_system(struct rxe_batch *batch, unsigned int i,
 void rxe_batch_copy(struct rxe_batch *batch)
 {
 	if (batch->nr_copies)
-		rxe_ce_run(batch->hmm->ce, batch->copies, batch->nr_copies);
+		rxe_ce_run(batch->hmm->ce, batch->copies, batch->nr_copies,
+			   batch->ahead ? stock_up : NULL, batch);
 	batch->nr_copies = 0;
 	rxe_dmem_untake(batch->hmm->dmem, &batch->pages);
-	while (batch->nr_spare)
-		__free_page(batch->spare[--batch->nr_spare]);
 }
 
 /**

@@ -47,6 +47,7 @@ struct rxe_job *rxe_job_create(struct rxe_mirror *mirror, u32 user,
 	job->user = user;
 	job->hmm = hmm;
 	job->to = to;
+	job->range_end = 0;
 	job->holes = false;
 	job->blind = false;
 	job->starved = false;
@@ -252,6 +253,18 @@ static void batch_fill(struct rxe_job *job, struct vm_area_struct *vma,
 	}
 }
 
+/* How many pages may come to RAM after those up to @va, from where these came. */
+static unsigned long pages_ahead(const struct rxe_job *job,
+				 struct vm_area_struct *vma, unsigned long va)
+{
+	unsigned long end = min(job->range_end, vma->vm_end);
+
+	if (job->to == RXE_PLACE_DEVICE || vma_policy(vma) || va >= end)
+		return 0;
+
+	return (end - va) >> PAGE_SHIFT;
+}
+
 static void batch_outcomes(struct rxe_job *job, unsigned int first)
 {
 	struct rxe_batch *batch = job->batch;
@@ -295,6 +308,7 @@ static void move_run(struct rxe_job *job, struct vm_area_struct *vma,
 	rxe_race_reach(RXE_RACE_MIGRATE_SETUP);
 
 	batch->nr_pages = args.npages;
+	batch->ahead = pages_ahead(job, vma, args.end);
 	if (args.cpages) {
 		batch_fill(job, vma, first);
 		rxe_batch_copy(batch);

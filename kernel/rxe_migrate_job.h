@@ -29,6 +29,7 @@ enum rxe_outcome {
  * @full: why there is no room at the other side
  * @starved: there was none for some page, another may have taken it
  * @clock: what was used on the device after this is not evicted for it
+ * @range_end: where the range ends, of which this is a part
  * @base: first address of the region
  * @first: the part, in pages of the region, from this
  * @end: up to this
@@ -48,6 +49,7 @@ struct rxe_job {
 	u8			full;
 	bool			starved;
 	u64			clock;
+	unsigned long		range_end;
 	unsigned long		base;
 	unsigned int		first;
 	unsigned int		end;
