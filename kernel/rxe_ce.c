@@ -44,6 +44,7 @@ struct batch {
 	const struct rxe_ce_copy *copies;
 	unsigned int		nr_copies;
 	unsigned int		nr_pages;	/* to be copied, not zeroed */
+	bool			zeroes;		/* there are pages to be zeroed */
 	struct rxe_ce_lane	*lanes[RXE_CE_MAX_LANES];
 	unsigned int		nr_lanes;
 	unsigned int		max_piece;	/* pages in a slot */
@@ -241,7 +242,7 @@ static void zero_all(struct batch *batch)
 	struct cursor cursor = start_of(batch);
 	struct rxe_ce_copy run;
 
-	while (next_run(&cursor, &run))
+	while (batch->zeroes && next_run(&cursor, &run))
 		if (!run.src)
 			zero_run(&run);
 }
@@ -256,17 +257,15 @@ static void copy_all_by_cpu(struct batch *batch)
 			copy_by_cpu(batch, &run);
 }
 
-static unsigned int count_pages(const struct batch *batch)
+static void count_pages(struct batch *batch)
 {
-	struct cursor cursor = start_of(batch);
-	struct rxe_ce_copy run;
-	unsigned int n = 0;
+	unsigned int i;
 
-	while (next_run(&cursor, &run))
-		if (run.src)
-			n += run.nr_pages;
-
-	return n;
+	for (i = 0; i < batch->nr_copies; i++)
+		if (batch->copies[i].src)
+			batch->nr_pages += batch->copies[i].nr_pages;
+		else
+			batch->zeroes = true;
 }
 
 /* Pages in a slot, so that one large run keeps all lanes busy. */
@@ -339,7 +338,7 @@ void rxe_ce_run(struct rxe_ce *ce, const struct rxe_ce_copy *copies,
 	ktime_t start = ktime_get();
 
 	might_sleep();
-	batch.nr_pages = count_pages(&batch);
+	count_pages(&batch);
 	if (wanted && batch.nr_pages)
 		batch.nr_lanes = rxe_ce_engine_borrow(&ce->engine,
 						      batch.nr_pages,
