@@ -178,6 +178,7 @@ struct rxe_mirror {
  * @nr_faults_handled: faults through this MR
  * @nr_prefetched: pages mapped by ibv_advise_mr()
  * @credit: for pages that its faults take along (rxe_readahead.h)
+ * @missing: so many faults may still take it that pages are missing
  * @base_invalidated: invalidated pages of the MR's range before it existed
  * @user: what came to the device's memory through this MR
  */
@@ -189,6 +190,7 @@ struct rxe_mirror_mr {
 	atomic64_t		nr_faults_handled;
 	atomic64_t		nr_prefetched;
 	atomic_t		credit;
+	u8			missing;
 	u64			base_invalidated;
 	struct rxe_dmem_user	user;
 };

@@ -3,21 +3,14 @@
  * The fault: bring pages of the process into the mirror.
  *
  * A fault serves the pages of one access within one region (the required
- * pages), and takes neighbours along:
- *
- * - If one CPU mapping covers the region, the region gets one entry.
- * - Pages of the aligned block around the access that are present already are
- *   mapped too; nothing is faulted for them.
- * - If the access is where the last fault in the region ended, the stream is
- *   sequential, and pages ahead are faulted in as well: twice as many each
- *   time, never beyond the MR.
- *
- * How many these may be depends on how many were used (rxe_readahead.h).
+ * pages), and takes neighbours along (rxe_mirror_plan.c).
  *
  * A try is a look at the page tables by hmm_range_fault(), and a fault for each
- * page that is missing, which the next try finds there. A fault that would wait
- * for its memory is left to a thread of its own (rxe_slow.c), so that a queue
- * pair never waits long here.
+ * page that is missing, which the next try finds there. If the pages of the MR's
+ * last fault were missing, these most likely are too, and are faulted in before
+ * the first look, which saves that look. A fault that would wait for its memory
+ * is left to a thread of its own (rxe_slow.c), so that a queue pair never waits
+ * long here.
  *
  * The loop runs under the collision-retry protocol of mmu interval notifiers. It
  * is our own, not ib_umem_odp's, because that one leaves dev_private_owner of
@@ -28,7 +21,6 @@
  * moves the data through a short pin (rxe_mirror_io.c). So a storm of
  * invalidations costs time, but never fails an operation.
  */
-#include <linux/hmm.h>
 #include <linux/hugetlb.h>
 #include <linux/sched/mm.h>
 
@@ -36,175 +28,52 @@
 #include "rxe_audit.h"
 #include "rxe_migrate.h"
 #include "rxe_mirror.h"
+#include "rxe_mirror_fault.h"
 #include "rxe_mirror_find.h"
 #include "rxe_race.h"
-#include "rxe_readahead.h"
 #include "rxe_slow.h"
 #include "rxe_trace.h"
 
-/*
- * struct fault - one fault, page indexes relative to the region
- * @first, @last: the required pages
- * @end: first page after those to fault in (read-ahead included)
- * @around_first, @around_last: the pages to look at, required ones included
- * @ahead_done: those ahead were faulted in, as far as they could be
- * @refill: the pages around were mapped before they moved
- * @looks_again: a required page could not be had at once, and was looked at again
- * @slow: the required page that takes long
- * @pfns: one for each of these
- */
-struct fault {
-	struct rxe_mirror_mr	*mmr;
-	struct rxe_window	*window;
-	struct rxe_region	*region;
-	unsigned long		base;
-	unsigned int		flags;
-	unsigned int		first;
-	unsigned int		last;
-	unsigned int		end;
-	unsigned int		around_first;
-	unsigned int		around_last;
-	bool			ahead_done;
-	bool			refill;
-	bool			looks_again;
-	unsigned int		slow;
-	unsigned long		*table;
-	unsigned long		*pfns;
-};
-
-/* How far to read ahead. A packet may begin in the page before its miss. */
-static unsigned int ahead_pages(struct fault *f)
-{
-	const struct rxe_region *region = f->region;
-	unsigned int next = READ_ONCE(region->ra_next);
-
-	if (f->first == 0) {
-		/* the stream may come from the region before this one */
-		region = rxe_mirror_region(f->mmr->mirror, f->base - 1);
-		if (!region || READ_ONCE(region->ra_next) != RXE_REGION_PAGES)
-			return 0;
-	} else if (next < f->first || next > f->last) {
-		return 0;
-	}
-
-	return rxe_readahead_next(&f->mmr->credit, READ_ONCE(region->ra_pages));
-}
-
-/* Keep the neighbours within the MR. */
-static void clamp_to_mr(struct fault *f)
-{
-	unsigned long start = f->mmr->umem.address;
-	unsigned long last = start + f->mmr->umem.length - 1;
-
-	if (start > f->base)
-		f->around_first = max(f->around_first, rxe_region_page(start));
-	if (last < f->base + RXE_REGION_SIZE - 1) {
-		f->around_last = min(f->around_last, rxe_region_page(last));
-		f->end = min(f->end, rxe_region_page(last) + 1);
-	}
-}
-
-/* Pages that are wanted on the device are left to their own first touch. */
-static void stop_at_device(struct fault *f)
-{
-	struct rxe_mirror *mirror = f->mmr->mirror;
-	unsigned long start, last;
-	unsigned int i;
-
-	for (i = f->last + 1; i < f->end; i++)
-		if (rxe_migrate_preferred(mirror,
-					  f->base + ((unsigned long)i << PAGE_SHIFT),
-					  &start, &last) == RXE_PLACE_DEVICE)
-			f->end = i;
-}
-
-static void plan(struct fault *f)
-{
-	f->end = f->last + 1;
-	f->around_first = f->first;
-	f->around_last = f->last;
-	if (f->flags & RXE_FAULT_PREFETCH)
-		return;
-
-	if (rxe_readahead_allowed(&f->mmr->credit) >= RXE_AROUND_PAGES) {
-		f->around_first = round_down(f->first, RXE_AROUND_PAGES);
-		f->around_last = round_down(f->last, RXE_AROUND_PAGES) +
-				 RXE_AROUND_PAGES - 1;
-	}
-	f->end = min_t(unsigned int, f->end + ahead_pages(f), RXE_REGION_PAGES);
-	stop_at_device(f);
-	if (READ_ONCE(f->region->refill)) {
-		WRITE_ONCE(f->region->refill, false);
-		f->refill = true;
-		f->around_first = 0;
-		f->around_last = RXE_REGION_PAGES - 1;
-	}
-	clamp_to_mr(f);
-	f->around_last = max(f->around_last, f->end - 1);
-}
-
-static unsigned long *pfn_of(struct fault *f, unsigned int page)
-{
-	return &f->pfns[page - f->around_first];
-}
-
-static bool covers_region(unsigned long pfn)
-{
-	return (pfn & HMM_PFN_VALID) &&
-	       hmm_pfn_to_map_order(pfn) >= RXE_REGION_ORDER;
-}
-
-/* Does one run of memory cover the region, so that one entry does? */
-static bool is_huge(unsigned long pfn)
-{
-	struct page *page;
-
-	if (!covers_region(pfn))
-		return false;
-	page = hmm_pfn_to_page(pfn);
-
-	return !is_device_private_page(page) || rxe_dmem_is_block(page);
-}
-
-static unsigned long addr_of(struct fault *f, unsigned int page)
-{
-	return f->base + ((unsigned long)page << PAGE_SHIFT);
-}
+/* So many faults in a row may believe that pages are missing as they were. */
+#define MISSING_RUN	7
 
 /* What the CPU page tables say of all the pages to look at. */
-static int snapshot(struct fault *f, unsigned long seq)
+static int snapshot(struct rxe_fault *f, unsigned long seq)
 {
 	unsigned int pages = f->around_last - f->around_first + 1;
 	struct hmm_range range = {
 		.notifier = &f->window->notifier,
 		.notifier_seq = seq,
-		.start = addr_of(f, f->around_first),
-		.end = addr_of(f, f->around_last + 1),
+		.start = rxe_fault_va(f, f->around_first),
+		.end = rxe_fault_va(f, f->around_last + 1),
 		.hmm_pfns = f->pfns,
 		.dev_private_owner = f->mmr->mirror->rxe,
 	};
-	unsigned long start = addr_of(f, f->first), end = start;
+	unsigned long start = rxe_fault_va(f, f->first), end = start;
 
 	if (f->flags & RXE_FAULT_WRITE)
-		end = addr_of(f, f->end);
+		end = rxe_fault_va(f, f->end);
 	memset(f->pfns, 0, pages * sizeof(*f->pfns));
+	f->blind = false;
 
 	return rxe_mirror_look(&range, start, end);
 }
 
-static bool is_missing(struct fault *f, unsigned int page)
+static bool is_missing(struct rxe_fault *f, unsigned int page)
 {
 	unsigned long need = HMM_PFN_VALID;
 
+	if (f->blind)
+		return true;
 	if (f->flags & RXE_FAULT_WRITE)
 		need |= HMM_PFN_WRITE;
 
-	return (*pfn_of(f, page) & need) != need;
+	return (*rxe_fault_pfn(f, page) & need) != need;
 }
 
-static bool is_on_device(struct fault *f, unsigned int page)
+static bool is_on_device(struct rxe_fault *f, unsigned int page)
 {
-	unsigned long pfn = *pfn_of(f, page);
+	unsigned long pfn = f->blind ? 0 : *rxe_fault_pfn(f, page);
 
 	return (pfn & HMM_PFN_VALID) &&
 	       is_device_private_page(hmm_pfn_to_page(pfn));
@@ -214,17 +83,20 @@ static bool is_on_device(struct fault *f, unsigned int page)
  * Fault @page in, as the process would, but don't wait for what takes long: a
  * page that is being read, or that userfaultfd has to ask for. What wasn't there
  * and is on the device by now is not brought back either; a page there that may
- * not be written is, to be copied. @next is the first page that one fault of this
- * mapping doesn't bring.
+ * not be written is, to be copied. @last is the mapping of the page before, @next
+ * the first page that one fault of the mapping doesn't bring.
  */
-static int fault_page(struct fault *f, unsigned int page, unsigned int *next)
+static int fault_page(struct rxe_fault *f, unsigned int page,
+		      struct vm_area_struct **last, unsigned int *next)
 {
+	unsigned long va = rxe_fault_va(f, page), size;
 	unsigned int flags = FAULT_FLAG_REMOTE;
-	unsigned long va = addr_of(f, page), size;
-	struct vm_area_struct *vma;
+	struct vm_area_struct *vma = *last;
 	vm_fault_t ret;
 
-	vma = vma_lookup(f->mmr->mirror->mm, va);
+	if (!vma || va < vma->vm_start || va >= vma->vm_end)
+		vma = vma_lookup(f->mmr->mirror->mm, va);
+	*last = vma;
 	if (!rxe_mirror_may_fault(vma, f->flags & RXE_FAULT_WRITE))
 		return -EFAULT;
 	/* what is ahead may be as much as a huge page each */
@@ -252,9 +124,10 @@ static int fault_page(struct fault *f, unsigned int page, unsigned int *next)
  * required page that can't be had at once may have come to the device since it
  * was looked at, so there is another look before it counts as slow.
  */
-static int fault_missing(struct fault *f)
+static int fault_missing(struct rxe_fault *f)
 {
 	unsigned int end = f->ahead_done ? f->last + 1 : f->end;
+	struct vm_area_struct *vma = NULL;
 	unsigned int i, next;
 	bool faulted = false;
 	int err;
@@ -264,7 +137,7 @@ static int fault_missing(struct fault *f)
 		next = i + 1;
 		if (!is_missing(f, i))
 			continue;
-		err = fault_page(f, i, &next);
+		err = fault_page(f, i, &vma, &next);
 		if (err && i > f->last) {
 			f->end = i;
 			break;
@@ -288,7 +161,7 @@ static int fault_missing(struct fault *f)
  * without waiting, not on hugetlbfs, whose lock it holds meanwhile, and not for
  * a page of ours on the device that may be read but not written.
  */
-static int walk(struct fault *f, unsigned long seq)
+static int walk(struct rxe_fault *f, unsigned long seq)
 {
 	struct mm_struct *mm = f->mmr->mirror->mm;
 	int err;
@@ -303,113 +176,8 @@ static int walk(struct fault *f, unsigned long seq)
 	return err;
 }
 
-/*
- * The frame of the region's page @i. For a mapping of the whole region, don't
- * believe the offset: where a walk begins within one of device-private memory,
- * hmm_range_fault() of Linux 7.2 counts from the mapping's first frame.
- */
-static unsigned long frame_of(unsigned long pfn, unsigned int i)
-{
-	unsigned long frame = pfn & ~HMM_PFN_FLAGS;
-
-	if (covers_region(pfn))
-		frame = round_down(frame, RXE_REGION_PAGES) + i;
-
-	return frame;
-}
-
-static unsigned int install_huge(struct fault *f)
-{
-	unsigned long pfn = *pfn_of(f, f->first);
-	struct rxe_region *region = f->region;
-	unsigned int n = RXE_REGION_PAGES - region->nr_valid;
-	unsigned long entry;
-
-	entry = rxe_entry_of(frame_of(pfn, 0), pfn & HMM_PFN_WRITE);
-	if (region->huge && !((entry ^ region->huge) & ~RXE_ENTRY_MARKS))
-		return 0;
-	if (region->huge)
-		n = RXE_REGION_PAGES;
-	if (region->table)
-		memset(region->table, 0, RXE_REGION_PAGES * sizeof(entry));
-	region->huge = entry;
-	region->nr_valid = RXE_REGION_PAGES;
-
-	return n;
-}
-
-static unsigned int install_pages(struct fault *f)
-{
-	struct rxe_region *region = f->region;
-	unsigned int i, n = 0, along = 0;
-	unsigned long pfn, entry, old;
-
-	if (region->huge) {
-		region->huge = 0;
-		region->nr_valid = 0;
-	}
-	if (!region->table) {
-		region->table = f->table;
-		f->table = NULL;
-	}
-
-	for (i = f->around_first; i <= f->around_last; i++) {
-		pfn = *pfn_of(f, i);
-		if (!(pfn & HMM_PFN_VALID) || pfn & HMM_PFN_ERROR)
-			continue;
-		entry = rxe_entry_of(frame_of(pfn, i), pfn & HMM_PFN_WRITE);
-		old = region->table[i];
-		if (!((entry ^ old) & ~RXE_ENTRY_MARKS))
-			continue;
-		if (!f->refill && (i < f->first || i > f->last)) {
-			along += !old;
-			entry &= ~RXE_ENTRY_USED | old;
-		}
-		region->table[i] = entry;
-		region->nr_valid += !old;
-		n++;
-	}
-	rxe_stats_count_along(f->mmr, along);
-
-	return n;
-}
-
-/* Where the stream would miss next: after what is mapped from @f->end on. */
-static void note_stream(struct fault *f)
-{
-	unsigned int next = f->end;
-
-	if (f->region->huge)
-		next = RXE_REGION_PAGES;
-	else
-		while (next <= f->around_last && f->region->table[next])
-			next++;
-
-	WRITE_ONCE(f->region->ra_pages, f->end - f->last - 1);
-	WRITE_ONCE(f->region->ra_next, next);
-}
-
-static unsigned int install(struct fault *f)
-{
-	unsigned int n;
-
-	lockdep_assert_held(&f->window->lock);
-
-	write_lock(&f->region->lock);
-	rxe_tier_claim(f->region, f->base, f->mmr);
-	if (is_huge(*pfn_of(f, f->first)))
-		n = install_huge(f);
-	else
-		n = install_pages(f);
-	if (!(f->flags & RXE_FAULT_PREFETCH))
-		note_stream(f);
-	write_unlock(&f->region->lock);
-
-	return n;
-}
-
 /* One try. Returns how many pages it mapped, or an error. */
-static int try_fault(struct fault *f)
+static int try_fault(struct rxe_fault *f)
 {
 	unsigned long seq;
 	int ret;
@@ -422,7 +190,7 @@ static int try_fault(struct fault *f)
 	rxe_race_reach(RXE_RACE_FAULT_WALKED);
 
 	if (!f->table && !READ_ONCE(f->region->table) &&
-	    !is_huge(*pfn_of(f, f->first))) {
+	    !rxe_mirror_found_huge(f)) {
 		f->table = kcalloc(RXE_REGION_PAGES, sizeof(*f->table),
 				   GFP_KERNEL | __GFP_NOWARN);
 		if (!f->table)
@@ -435,22 +203,60 @@ static int try_fault(struct fault *f)
 		ret = -EBUSY;
 	} else {
 		rxe_race_reach_atomic(RXE_RACE_FAULT_CHECKED);
-		ret = install(f);
+		ret = rxe_mirror_install(f);
 	}
 	spin_unlock(&f->window->lock);
 
 	return ret;
 }
 
-static int fault_loop(struct fault *f, struct rxe_fault_budget *budget)
+/*
+ * Fault in without a look. Where nothing was missing, nothing is lost but a little
+ * time. What can't be had is tried again after a look.
+ */
+static void fault_blindly(struct rxe_fault *f, struct rxe_fault_budget *budget)
+{
+	struct mm_struct *mm = f->mmr->mirror->mm;
+	int err;
+
+	mmap_read_lock(mm);
+	err = fault_missing(f);
+	mmap_read_unlock(mm);
+	if (err == -EAGAIN) {
+		rxe_fault_budget_restart(budget);
+	} else {
+		f->ahead_done = false;
+		f->looks_again = false;
+	}
+}
+
+/* Is it likely that pages are missing? Every now and then only a look can tell. */
+static bool expects_missing(struct rxe_fault *f)
+{
+	unsigned int missing = READ_ONCE(f->mmr->missing);
+
+	if (!missing || f->flags & RXE_FAULT_PREFETCH)
+		return false;
+	WRITE_ONCE(f->mmr->missing, missing - 1);
+
+	return true;
+}
+
+static int fault_loop(struct rxe_fault *f, struct rxe_fault_budget *budget)
 {
 	struct rxe_dev *rxe = f->mmr->mirror->rxe;
+	bool sure = !f->blind;
 	int look, ret;
 
+	if (!sure)
+		fault_blindly(f, budget);
 	for (;;) {
 		look = rxe_dmem_look_begin();
 		ret = try_fault(f);
 		rxe_dmem_look_end(look);
+		if (sure)
+			WRITE_ONCE(f->mmr->missing, ret == -EAGAIN ? MISSING_RUN : 0);
+		sure = false;
 		if (ret == -EAGAIN) {
 			/* it was faulted in, and that it took time is no loss */
 			rxe_fault_budget_restart(budget);
@@ -472,7 +278,7 @@ static int fault_loop(struct fault *f, struct rxe_fault_budget *budget)
  * made where nothing is mapped: a peer that tries addresses of a large MR must
  * not fill the machine's memory.
  */
-static int make_region(struct fault *f, unsigned long va, unsigned long length)
+static int make_region(struct rxe_fault *f, unsigned long va, unsigned long length)
 {
 	struct rxe_mirror *mirror = f->mmr->mirror;
 
@@ -492,34 +298,40 @@ static int fault_mapped(struct rxe_mirror_mr *mmr, unsigned long va,
 			unsigned long length, unsigned int flags,
 			struct rxe_fault_budget *budget, unsigned long *slow)
 {
-	struct fault f = {
-		.mmr = mmr,
-		.base = round_down(va, RXE_REGION_SIZE),
-		.flags = flags,
-		.first = rxe_region_page(va),
-		.last = rxe_region_page(va + length - 1),
-	};
+	struct rxe_fault f;
+	unsigned int pages;
 	int ret;
 
 	lockdep_assert_held_read(&mmr->mirror->gc_sem);
 
+	memset(&f, 0, offsetof(struct rxe_fault, few));
+	f.mmr = mmr;
+	f.base = round_down(va, RXE_REGION_SIZE);
+	f.flags = flags;
+	f.first = rxe_region_page(va);
+	f.last = rxe_region_page(va + length - 1);
 	ret = make_region(&f, va, length);
 	if (ret)
 		return ret == -EFAULT && flags & RXE_FAULT_SNAPSHOT ? 0 : ret;
 
-	plan(&f);
-	f.pfns = kmalloc_array(f.around_last - f.around_first + 1,
-			       sizeof(*f.pfns), GFP_KERNEL | __GFP_NOWARN);
+	f.blind = expects_missing(&f);
+	rxe_mirror_plan(&f);
+	pages = f.around_last - f.around_first + 1;
+	f.pfns = f.few;
+	if (pages > ARRAY_SIZE(f.few))
+		f.pfns = kmalloc_array(pages, sizeof(*f.pfns),
+				       GFP_KERNEL | __GFP_NOWARN);
 	if (!f.pfns)
 		return -ENOMEM;
 
 	ret = fault_loop(&f, budget);
-	*slow = addr_of(&f, f.slow);
+	*slow = rxe_fault_va(&f, f.slow);
 
 	if (f.table)
 		rxe_audit_freed(RXE_AUDIT_TABLES);
 	kfree(f.table);
-	kfree(f.pfns);
+	if (f.pfns != f.few)
+		kfree(f.pfns);
 
 	return ret;
 }
@@ -593,7 +405,3 @@ int rxe_mirror_fault(struct rxe_mirror_mr *mmr, unsigned long va,
 		return 0;
 	return ret == -EAGAIN || ret == -EBUSY || ret == -ENOMEM ? ret : -EFAULT;
 }
-
-#if IS_ENABLED(CONFIG_RXE_HMM_KUNIT)
-#include "rxe_mirror_fault_test.c"
-#endif

@@ -109,23 +109,26 @@ static int look_at_tracked(struct hmm_range *range, unsigned long start,
 int rxe_mirror_look(struct hmm_range *range, unsigned long start,
 		    unsigned long end)
 {
-	VMA_ITERATOR(vmi, range->notifier->mm, range->start);
+	struct mm_struct *mm = range->notifier->mm;
 	struct vm_area_struct *vma;
+	unsigned long va;
 	int err;
 
-	mmap_assert_locked(range->notifier->mm);
+	mmap_assert_locked(mm);
 
 	err = hmm_range_fault(range);
-	if (err)
-		return err;
-	for_each_vma_range(vmi, vma, range->end) {
-		if (!is_tracked(vma))
-			continue;
-		err = look_at_tracked(range, max(range->start, vma->vm_start),
-				      min(range->end, vma->vm_end), start, end);
-		if (err)
-			return err;
+	for (va = range->start; !err && va < range->end; va = vma->vm_end) {
+		/* mostly one covers it all, and this is the faster way to find it */
+		vma = vma_lookup(mm, va);
+		if (!vma)
+			vma = find_vma_intersection(mm, va, range->end);
+		if (!vma)
+			break;
+		if (is_tracked(vma))
+			err = look_at_tracked(range, max(va, vma->vm_start),
+					      min(range->end, vma->vm_end),
+					      start, end);
 	}
 
-	return 0;
+	return err;
 }

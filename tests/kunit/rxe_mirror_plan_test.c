@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What a fault takes along, and what it installs. Included at the end of
- * rxe_mirror_fault.c. The page frames are invented.
+ * rxe_mirror_plan.c. The page frames are invented.
  */
 #include <kunit/test.h>
 
@@ -19,7 +19,7 @@ struct test_fault {
 	struct rxe_region after;
 	unsigned long pfns[RXE_REGION_PAGES];
 	unsigned long table[RXE_REGION_PAGES];
-	struct fault f;
+	struct rxe_fault f;
 };
 
 /* A fault in region 5 of window 0, in an MR over regions 4 to 6. */
@@ -60,7 +60,7 @@ static void test_plan(struct test_fault *t, unsigned int first, unsigned int las
 {
 	t->f.first = first;
 	t->f.last = last;
-	plan(&t->f);
+	rxe_mirror_plan(&t->f);
 }
 
 /* Pretend that the walk found [first, end), and install it. */
@@ -76,7 +76,7 @@ static unsigned int test_install(struct test_fault *t, unsigned int first,
 		t->f.table = t->table;
 
 	spin_lock(&t->window.lock);
-	n = install(&t->f);
+	n = rxe_mirror_install(&t->f);
 	spin_unlock(&t->window.lock);
 
 	return n;
@@ -352,7 +352,7 @@ static void budget_ends(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, n, RXE_FAULT_BUDGET_MIN);
 }
 
-static struct kunit_case rxe_mirror_fault_cases[] = {
+static struct kunit_case rxe_mirror_plan_cases[] = {
 	KUNIT_CASE(plan_single),
 	KUNIT_CASE(plan_prefetch),
 	KUNIT_CASE(plan_clamped),
@@ -371,9 +371,9 @@ static struct kunit_case rxe_mirror_fault_cases[] = {
 	{}
 };
 
-static struct kunit_suite rxe_mirror_fault_suite = {
-	.name = "rxe_mirror_fault",
-	.test_cases = rxe_mirror_fault_cases,
+static struct kunit_suite rxe_mirror_plan_suite = {
+	.name = "rxe_mirror_plan",
+	.test_cases = rxe_mirror_plan_cases,
 };
 
-kunit_test_suite(rxe_mirror_fault_suite);
+kunit_test_suite(rxe_mirror_plan_suite);
