@@ -242,14 +242,17 @@ int main(int argc, char **argv)
 	mem_a = bench_map(COLD, MADV_NOHUGEPAGE);
 	memset(mem_a, 1, COLD);
 	mr_a = bench_reg(&dev, mem_a, COLD, BENCH_PINNED);
-	cold("cold-write-4K", 4 * KIB, MADV_NOHUGEPAGE);
-	cold("cold-write-64K", 64 * KIB, MADV_NOHUGEPAGE);
-	cold("cold-write-64K-thp", 64 * KIB, MADV_HUGEPAGE);
-	count();
-	prefetch();
-	latency(RESIDENT, BENCH_PINNED);
-	for (kind = RESIDENT; kind <= (bench_is_ours(&dev) ? PAGER : ZERO); kind++)
-		latency(kind, BENCH_ODP);
+	do {
+		cold("cold-write-4K", 4 * KIB, MADV_NOHUGEPAGE);
+		cold("cold-write-64K", 64 * KIB, MADV_NOHUGEPAGE);
+		cold("cold-write-64K-thp", 64 * KIB, MADV_HUGEPAGE);
+		count();
+		prefetch();
+		latency(RESIDENT, BENCH_PINNED);
+		for (kind = RESIDENT; kind <= (bench_is_ours(&dev) ? PAGER : ZERO);
+		     kind++)
+			latency(kind, BENCH_ODP);
+	} while (bench_again());
 
 	return 0;
 }

@@ -76,7 +76,9 @@ int main(int argc, char **argv)
 	touched = bench_quick(1, 0) ? TOUCHED : 256 * MIB;
 	bench_must(rv_dev_open(&dev, NULL), "device");
 	mem = bench_map(64 * GIB, MADV_NOHUGEPAGE);
-	sweep("", 64 * GIB, BENCH_ODP);
+	do {
+		sweep("", 64 * GIB, BENCH_ODP);
+	} while (bench_again());
 	for (len = 4 * KIB; len <= touched; len *= 4)
 		if (wanted("-touched", len)) {
 			bench_advise(mem, touched, MADV_POPULATE_WRITE);

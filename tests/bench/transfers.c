@@ -289,15 +289,17 @@ int main(int argc, char **argv)
 
 	bench_init(argc, argv);
 	prepare();
-	for (op = 0; op <= RV_STREAM_SEND; op++)
-		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-			bandwidth(bench_row("%s-%s", op_names[op],
-					    bench_size(sizes[i])),
-				  ram, op, sizes[i]);
-	latency("latency-8", ram, RV_STREAM_WRITE, 8);
-	message_rate();
-	for (n = 1; n <= MAX_QPS; n *= 2)
-		queue_pairs(n);
+	do {
+		for (op = 0; op <= RV_STREAM_SEND; op++)
+			for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+				bandwidth(bench_row("%s-%s", op_names[op],
+						    bench_size(sizes[i])),
+					  ram, op, sizes[i]);
+		latency("latency-8", ram, RV_STREAM_WRITE, 8);
+		message_rate();
+		for (n = 1; n <= MAX_QPS; n *= 2)
+			queue_pairs(n);
+	} while (bench_again());
 	if (bench_is_ours(&dev)) {
 		/* first: what was moved by request isn't the policy's any more */
 		by_policy();

@@ -18,7 +18,8 @@ static const char * const side_names[] = { "pinned", "odp", "test_hmm" };
 static struct {
 	char **patterns;
 	int nr_patterns;
-	bool instructions, quick;
+	bool instructions, quick, wanted;
+	uint64_t until;
 } opts;
 
 /*
@@ -33,6 +34,7 @@ void bench_init(int argc, char **argv)
 	opts.nr_patterns = argc - 1;
 	opts.instructions = rv_env("RXE_BENCH_INSTRUCTIONS", 0);
 	opts.quick = rv_env("RXE_BENCH_QUICK", 0);
+	opts.until = rv_now_ms() + 1000 * rv_env("RXE_BENCH_SECONDS", 0);
 	if (opts.instructions)
 		bench_must(sched_setscheduler(0, SCHED_IDLE, &none) ? -errno : 0,
 			   "SCHED_IDLE");
@@ -46,8 +48,13 @@ bool bench_wants(const char *row)
 
 	for (i = 0; i < opts.nr_patterns; i++)
 		if (!fnmatch(opts.patterns[i], row, 0))
-			return true;
+			return opts.wanted = true;
 	return !opts.nr_patterns;
+}
+
+bool bench_again(void)
+{
+	return opts.wanted && rv_now_ms() < opts.until;
 }
 
 int bench_quick(int full, int quick)

@@ -39,6 +39,12 @@ void bench_init(int argc, char **argv);
 /* Is this row asked for? */
 bool bench_wants(const char *row);
 
+/*
+ * Are the rows to be measured again? For RXE_BENCH_SECONDS, if there are any, for
+ * who looks at it meanwhile.
+ */
+bool bench_again(void);
+
 /* RXE_BENCH_QUICK takes the second of both. */
 int bench_quick(int full, int quick);
 
