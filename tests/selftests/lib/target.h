@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The queue pair that packets are sent to; its peer is us. */
-#ifndef FUZZ_TARGET_H
-#define FUZZ_TARGET_H
+#ifndef TARGET_H
+#define TARGET_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,8 +7,8 @@
  *	TAP_DEV_IP	the device's address
  *	TAP_PEER_IP	ours, which no interface of this machine has
  */
-#ifndef FUZZ_TAP_H
-#define FUZZ_TAP_H
+#ifndef TAP_H
+#define TAP_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
  *
  *	BTH [DETH] [RETH | AtomicETH] [FETH] [ImmDt | IETH | AETH] payload pad ICRC
  */
-#ifndef FUZZ_PACKET_H
-#define FUZZ_PACKET_H
+#ifndef PACKET_H
+#define PACKET_H
 
 #include <stdbool.h>
 #include <stddef.h>
