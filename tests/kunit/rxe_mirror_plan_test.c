@@ -71,7 +71,7 @@ static unsigned int test_install(struct test_fault *t, unsigned int first,
 
 	memset(t->pfns, 0, sizeof(t->pfns));
 	for (i = first; i < end; i++)
-		*pfn_of(&t->f, i) = (TEST_PFN + i) | HMM_PFN_VALID | flags;
+		*rxe_fault_pfn(&t->f, i) = (TEST_PFN + i) | HMM_PFN_VALID | flags;
 	if (!t->region.table)
 		t->f.table = t->table;
 
