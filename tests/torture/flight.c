@@ -109,7 +109,7 @@ static bool refused_by(struct t_thread *t, const struct flight *f, int res)
 	if (f->change != PROTECT && f->change != AWAY)
 		return false;
 	return (res == IBV_WC_LOC_PROT_ERR && t_overlap(&f->pages, here)) ||
-	       (res == IBV_WC_REM_ACCESS_ERR && t_overlap(&f->pages, there));
+	       (t_is_refusal(t, res) && t_overlap(&f->pages, there));
 }
 
 static bool in_pages(const struct flight *f, const struct t_spot *s, size_t i)

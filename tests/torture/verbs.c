@@ -334,6 +334,16 @@ static int ud_send(struct t_thread *t)
 }
 
 /*
+ * Has the peer said no? It says so once, and is in error then. If the cable loses
+ * that, the requester asks again and again, and gives up.
+ */
+bool t_is_refusal(struct t_thread *t, int res)
+{
+	return res == IBV_WC_REM_ACCESS_ERR ||
+	       (res == IBV_WC_RETRY_EXC_ERR && t->p->a != t->p->b);
+}
+
+/*
  * An access of len bytes that is to be refused: it is, and no byte changes at
  * its other side, which is none of @not.
  */
@@ -347,7 +357,7 @@ int t_refused(struct t_thread *t, const struct t_spot *not, struct rv_remote at,
 	sge = t_sge(t, t->p->a, &t->from, T_WHOLE);
 	res = write ? rv_write(&t->rc.a, &sge, 1, at) :
 		      rv_read(&t->rc.a, &sge, 1, at);
-	if (res != IBV_WC_REM_ACCESS_ERR) {
+	if (!t_is_refusal(t, res)) {
 		rv_log("%s was not refused but: %s", write ? "write" : "read",
 		       rv_status(res));
 		return -EBADMSG;
