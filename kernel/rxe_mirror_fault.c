@@ -176,6 +176,20 @@ static int walk(struct rxe_fault *f, unsigned long seq)
 	return err;
 }
 
+/* A look that has nothing faulted in may find nothing, and needs no table then. */
+static bool found_nothing(struct rxe_fault *f)
+{
+	unsigned int i;
+
+	if (!(f->flags & RXE_FAULT_SNAPSHOT))
+		return false;
+	for (i = f->around_first; i <= f->around_last; i++)
+		if (*rxe_fault_pfn(f, i) & HMM_PFN_VALID)
+			return false;
+
+	return true;
+}
+
 /* One try. Returns how many pages it mapped, or an error. */
 static int try_fault(struct rxe_fault *f)
 {
@@ -188,6 +202,8 @@ static int try_fault(struct rxe_fault *f)
 	if (ret)
 		return ret;
 	rxe_race_reach(RXE_RACE_FAULT_WALKED);
+	if (found_nothing(f))
+		return 0;
 
 	if (!f->table && !READ_ONCE(f->region->table) &&
 	    !rxe_mirror_found_huge(f)) {

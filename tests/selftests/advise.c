@@ -358,4 +358,37 @@ TEST(advise_long_range)
 	rv_dev_close(&dev);
 }
 
+/*
+ * Where nothing is present, there is nothing to remember: not a table of 4 KiB for
+ * each 2 MiB, which would be 32 MiB here.
+ */
+TEST(advise_no_fault_is_cheap)
+{
+	enum { GIBS = 16 };
+	size_t size = (size_t)GIBS << 30, i;
+	struct ibv_sge sgl[GIBS];
+	int64_t before, took;
+	struct ibv_mr *mr;
+	struct rv_dev dev;
+	char *mem;
+
+	ASSERT_EQ(0, rv_dev_open(&dev, NULL));
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	mr = ibv_reg_mr(dev.pd, mem, size, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, mr) TH_LOG("%s", strerror(errno));
+	for (i = 0; i < GIBS; i++)
+		sgl[i] = RV_SGE(mr, mem + (i << 30), 1U << 30);
+	before = rv_get("/proc/meminfo", "SUnreclaim:");
+	ASSERT_LT(0, before);
+	ASSERT_EQ(0, rv_advise(dev.pd, NOFAULT, SYNC, sgl, GIBS));
+	took = rv_get("/proc/meminfo", "SUnreclaim:") - before;
+	rv_log("%lld KiB for %d GiB", (long long)took, GIBS);
+	EXPECT_GT(16 * 1024, took);
+	EXPECT_EQ(0, ibv_dereg_mr(mr));
+	munmap(mem, size);
+	rv_dev_close(&dev);
+}
+
 RV_HARNESS_MAIN
