@@ -68,6 +68,7 @@ struct rxe_pkt_info;
  * @nr_valid: how many pages are mapped
  * @ra_next: page index at which a sequential stream would miss next
  * @ra_pages: how far the last fault of that stream reached
+ * @ra_run: how often it has missed so
  * @refill: much was moved here: let the next fault take all that is present
  * @touched: how many accesses rxe_mirror_touch_accessed() has seen here
  * @heat: how much the NIC uses it
@@ -80,8 +81,8 @@ struct rxe_pkt_info;
  * @rcu: frees it after the data path left
  *
  * All but @lock is written under @lock held for write, except that readers
- * set the %RXE_ENTRY_MARKS with atomic operations. @ra_next, @ra_pages and @refill
- * are hints, also read without the lock. @touched is under mirrors_lock.
+ * set the %RXE_ENTRY_MARKS with atomic operations. @ra_next, @ra_pages, @ra_run
+ * and @refill are hints, also read without the lock. @touched is under mirrors_lock.
  * @heat has rules of its own; @on_device and @tier are the policy's (rxe_tier.c).
  */
 struct rxe_region {
@@ -91,6 +92,7 @@ struct rxe_region {
 	unsigned int		nr_valid;
 	unsigned short		ra_next;
 	unsigned short		ra_pages;
+	unsigned short		ra_run;
 	bool			refill;
 	u32			touched;
 	struct rxe_heat		heat;

@@ -25,6 +25,7 @@
  * @first: the first required page
  * @last: the last one
  * @end: first page after those to fault in (read-ahead included)
+ * @run: how often the stream that this belongs to, if any, has missed before
  * @around_first: the first page to look at
  * @around_last: the last one; the required pages are among them
  * @ahead_done: those ahead were faulted in, as far as they could be
@@ -47,6 +48,7 @@ struct rxe_fault {
 	unsigned int		first;
 	unsigned int		last;
 	unsigned int		end;
+	unsigned int		run;
 	unsigned int		around_first;
 	unsigned int		around_last;
 	bool			ahead_done;

@@ -17,7 +17,6 @@
 #include "rxe_audit.h"
 #include "rxe_loc.h"
 #include "rxe_mirror.h"
-#include "rxe_readahead.h"
 
 /* All of the address space: ibv_reg_mr(pd, NULL, SIZE_MAX, ...). */
 static bool is_implicit(u64 start, u64 length)
@@ -119,7 +118,6 @@ int rxe_odp_mr_init_user(struct rxe_dev *rxe, u64 start, u64 length, u64 iova,
 	mmr->umem.iova = iova;
 	mmr->umem.writable = ib_access_writable(access);
 	mmr->umem.is_odp = 1;
-	atomic_set(&mmr->credit, RXE_CREDIT_START);
 	mmr->base_invalidated =
 		rxe_mirror_count_invalidated(mmr->mirror, start,
 					     start + length - 1);

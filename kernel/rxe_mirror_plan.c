@@ -6,9 +6,9 @@
  * - Pages of the aligned block around the access that are present already are
  *   mapped too; nothing is faulted for them. It isn't looked for them where pages
  *   are likely to be missing.
- * - If the access is where the last fault in the region ended, the stream is
- *   sequential, and pages ahead are faulted in as well: twice as many each
- *   time, never beyond the MR.
+ * - If the access is where the last fault in the region ended, and so was the one
+ *   before, it is a stream, and pages ahead are faulted in as well: twice as many
+ *   each time, never beyond the MR.
  *
  * How many these may be depends on how many were used (rxe_readahead.h).
  */
@@ -33,8 +33,10 @@ static unsigned int ahead_pages(struct rxe_fault *f)
 	} else if (next < f->first || next > f->last) {
 		return 0;
 	}
+	f->run = min(READ_ONCE(region->ra_run) + 1, USHRT_MAX);
 
-	return rxe_readahead_next(&f->mmr->credit, READ_ONCE(region->ra_pages));
+	return rxe_readahead_next(&f->mmr->credit, READ_ONCE(region->ra_pages),
+				  f->run);
 }
 
 /* Keep the neighbours within the MR. */
@@ -74,6 +76,7 @@ static void stop_at_device(struct rxe_fault *f)
 void rxe_mirror_plan(struct rxe_fault *f)
 {
 	f->end = f->last + 1;
+	f->run = 0;
 	f->around_first = f->first;
 	f->around_last = f->last;
 	if (f->flags & RXE_FAULT_PREFETCH)
@@ -206,6 +209,7 @@ static void note_stream(struct rxe_fault *f)
 
 	WRITE_ONCE(f->region->ra_pages, f->end - f->last - 1);
 	WRITE_ONCE(f->region->ra_next, next);
+	WRITE_ONCE(f->region->ra_run, f->run);
 }
 
 /**

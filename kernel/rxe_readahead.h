@@ -2,15 +2,19 @@
 /*
  * Readahead: how many pages a fault may take along beyond those that it is for.
  *
- * Each MR has a credit. A page that is taken along costs 3 of it, and the first
- * access to such a page brings 4 back, so an MR whose pages are used always has
- * enough, and one that is accessed at random soon has none: whatever happens,
+ * Each MR has a credit, at first none. A page that is taken along costs 3 of it,
+ * and the first access to such a page brings 4 back:
  *
- *	taken <= start + 4/3 used,  so  unused <= start + taken / 4
+ *	3 taken = 4 used + owed,  so  unused = (taken + owed) / 4
  *
- * with the start, and what a stream was lent later, in pages. A page that is
- * taken along has no %RXE_ENTRY_USED (rxe_mirror_entry.h) until its first
- * access.
+ * An MR whose pages are used soon has enough, and one that is accessed at random
+ * takes nothing along. Only a stream is lent something, the least. It must have
+ * missed as often in a row, page after page, as the MR owes pages. So a message of
+ * a few pages here and there is lent something once, and a stream that comes after
+ * such messages has its window when it is longer than they were.
+ *
+ * A page that is taken along has no %RXE_ENTRY_USED (rxe_mirror_entry.h) until its
+ * first access.
  *
  * A credit is a hint. QPs that fault at once may overdraw it by a fault each.
  */
@@ -28,10 +32,10 @@
 
 #define RXE_CREDIT_TAKEN	3
 #define RXE_CREDIT_USED		4
-/* In windows: what may be taken in vain at first, and after some streams. */
-#define RXE_CREDIT_WINDOW	((int)RXE_AHEAD_PAGES_MAX * RXE_CREDIT_TAKEN)
-#define RXE_CREDIT_START	(4 * RXE_CREDIT_WINDOW)
-#define RXE_CREDIT_MAX		(8 * RXE_CREDIT_WINDOW)
+/* Enough for some streams to end within their windows. */
+#define RXE_CREDIT_MAX		(8 * (int)RXE_AHEAD_PAGES_MAX * RXE_CREDIT_TAKEN)
+/* One miss after another may be chance. */
+#define RXE_RUN_MIN		2U
 
 /* How many pages may be taken along? */
 static inline unsigned int rxe_readahead_allowed(const atomic_t *credit)
@@ -53,16 +57,23 @@ static inline void rxe_readahead_used(atomic_t *credit, unsigned int pages)
 }
 
 /*
- * How far to read ahead of a stream that was read ahead by @pages before. That
- * it is a stream is a sign that these pages will be used: without credit, it is
- * lent the least.
+ * How far to read ahead of a stream that was read ahead by @pages before, and that
+ * has missed @run times after its first.
  */
-static inline unsigned int rxe_readahead_next(atomic_t *credit,
-					      unsigned int pages)
+static inline unsigned int rxe_readahead_next(const atomic_t *credit,
+					      unsigned int pages,
+					      unsigned int run)
 {
-	pages = clamp(2 * pages, RXE_AHEAD_PAGES_MIN, RXE_AHEAD_PAGES_MAX);
+	unsigned int allowed = rxe_readahead_allowed(credit);
+	int have = atomic_read(credit);
 
-	return clamp(rxe_readahead_allowed(credit), RXE_AHEAD_PAGES_MIN, pages);
+	pages = clamp(2 * pages, RXE_AHEAD_PAGES_MIN, RXE_AHEAD_PAGES_MAX);
+	if (allowed >= RXE_AHEAD_PAGES_MIN)
+		return min(allowed, pages);
+	if (run < RXE_RUN_MIN || (int)run * RXE_CREDIT_TAKEN < -have)
+		return 0;
+
+	return RXE_AHEAD_PAGES_MIN;
 }
 
 #endif /* RXE_READAHEAD_H */

@@ -216,12 +216,50 @@ static void install_some(struct kunit *test)
 	test_fault_end(t);
 }
 
+/* A new MR takes nothing along for an access, nor for two in a row. */
+static void along_is_earned(struct kunit *test)
+{
+	struct test_fault *t = test_fault(test);
+	unsigned int page;
+
+	atomic_set(&t->mmr.credit, 0);
+	for (page = 100; page < 102; page++) {
+		test_plan(t, page, page);
+		KUNIT_EXPECT_EQ(test, t->f.around_first, page);
+		KUNIT_EXPECT_EQ(test, t->f.around_last, page);
+		test_install(t, page, page + 1, 0);
+	}
+	test_plan(t, 200, 200);
+	KUNIT_EXPECT_EQ(test, t->f.around_last, 200);
+	test_install(t, 200, 201, 0);
+	KUNIT_EXPECT_EQ(test, t->region.ra_run, 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&t->mmr.credit), 0);
+	test_fault_end(t);
+}
+
+/* The more is owed, the longer a stream must be to be lent something. */
+static void along_is_lent(struct kunit *test)
+{
+	atomic_t credit = ATOMIC_INIT(-30);
+
+	KUNIT_EXPECT_EQ(test, rxe_readahead_next(&credit, 0, 9), 0);
+	KUNIT_EXPECT_EQ(test, rxe_readahead_next(&credit, 0, 10),
+			RXE_AHEAD_PAGES_MIN);
+	atomic_set(&credit, 0);
+	KUNIT_EXPECT_EQ(test, rxe_readahead_next(&credit, 64, 1), 0);
+	KUNIT_EXPECT_EQ(test, rxe_readahead_next(&credit, 64, 2),
+			RXE_AHEAD_PAGES_MIN);
+	atomic_set(&credit, 10 * RXE_CREDIT_TAKEN);
+	KUNIT_EXPECT_EQ(test, rxe_readahead_next(&credit, 64, 1), 10);
+	KUNIT_EXPECT_EQ(test, rxe_readahead_next(&credit, 2, 1), 4);
+}
+
 /* Pages that aren't used cost the MR its neighbours, but not a stream's. */
 static void along_needs_credit(struct kunit *test)
 {
 	struct test_fault *t = test_fault(test);
 
-	atomic_set(&t->mmr.credit, RXE_CREDIT_WINDOW);
+	atomic_set(&t->mmr.credit, 64 * RXE_CREDIT_TAKEN);
 	test_plan(t, 100, 100);
 	KUNIT_EXPECT_EQ(test, 16, test_install(t, 96, 112, 0));
 	KUNIT_EXPECT_EQ(test, rxe_readahead_allowed(&t->mmr.credit), 64 - 15);
@@ -239,18 +277,21 @@ static void along_needs_credit(struct kunit *test)
 	test_install(t, 228, 229, 0);
 	atomic_set(&t->mmr.credit, -5);
 	test_plan(t, 229, 229);
-	KUNIT_EXPECT_EQ(test, t->f.end, 229 + 1 + RXE_AHEAD_PAGES_MIN);
+	KUNIT_EXPECT_EQ(test, t->f.end, 230);
+	test_install(t, 229, 230, 0);
+	test_plan(t, 230, 230);
+	KUNIT_EXPECT_EQ(test, t->f.end, 230 + 1 + RXE_AHEAD_PAGES_MIN);
 	test_fault_end(t);
 }
 
 /* What is used pays for more, so that a stream always has its window. */
 static void along_pays_off(struct kunit *test)
 {
-	atomic_t credit = ATOMIC_INIT(RXE_CREDIT_START);
+	atomic_t credit = ATOMIC_INIT(0);
 	unsigned int i, n = 0;
 
 	for (i = 0; i < 100; i++) {
-		n = rxe_readahead_next(&credit, n);
+		n = rxe_readahead_next(&credit, n, RXE_RUN_MIN + i);
 		rxe_readahead_taken(&credit, n);
 		rxe_readahead_used(&credit, n);
 	}
@@ -361,6 +402,8 @@ static struct kunit_case rxe_mirror_plan_cases[] = {
 	KUNIT_CASE(ahead_across_regions),
 	KUNIT_CASE(ahead_ends_with_region),
 	KUNIT_CASE(install_some),
+	KUNIT_CASE(along_is_earned),
+	KUNIT_CASE(along_is_lent),
 	KUNIT_CASE(along_needs_credit),
 	KUNIT_CASE(along_pays_off),
 	KUNIT_CASE(along_is_marked),
