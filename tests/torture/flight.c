@@ -109,7 +109,7 @@ static bool refused_by(struct t_thread *t, const struct flight *f, int res)
 	if (f->change != PROTECT && f->change != AWAY)
 		return false;
 	return (res == IBV_WC_LOC_PROT_ERR && t_overlap(&f->pages, here)) ||
-	       (t_is_refusal(t, res) && t_overlap(&f->pages, there));
+	       (res == IBV_WC_REM_ACCESS_ERR && t_overlap(&f->pages, there));
 }
 
 static bool in_pages(const struct flight *f, const struct t_spot *s, size_t i)
@@ -180,7 +180,7 @@ static int fly(struct t_thread *t, enum change what)
 		res = change(t, &f, how);
 	if (res)
 		return res;
-	res = rv_wait(&t->rc.a);
+	res = t_wait(t);
 	refused = refused_by(t, &f, res);
 	if (res && !refused)
 		return res;

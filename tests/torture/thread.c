@@ -13,8 +13,7 @@ int t_thread_init(struct t_thread *t, struct t_process *p, int id)
 {
 	struct rv_opts opts = {
 		.mtu = id % 2 ? 1024 : p->a->dev.mtu,
-		/* rdma_rxe takes 7 as for ever */
-		.timeout = 18, .retry = p->a == p->b ? 7 : 6,
+		.timeout = p->a == p->b ? 18 : 17,
 		.dev_b = &p->b->dev,
 	};
 	int err;

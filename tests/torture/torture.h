@@ -138,7 +138,7 @@ struct rv_remote t_remote(struct t_thread *t, const struct t_spot *s,
 enum t_key t_pick_local(void);
 enum t_key t_pick_key(void);
 void t_copy(struct t_thread *t);
-bool t_is_refusal(struct t_thread *t, int res);
+int t_wait(struct t_thread *t);
 int t_refused(struct t_thread *t, const struct t_spot *not, struct rv_remote at,
 	      size_t len, bool write);
 

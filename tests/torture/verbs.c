@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "target.h"
 #include "torture.h"
 
 /* How long an unreliable message may be under way, in milliseconds. */
@@ -334,13 +335,23 @@ static int ud_send(struct t_thread *t)
 }
 
 /*
- * Has the peer said no? It says so once, and is in error then. If the cable loses
- * that, the requester asks again and again, and gives up.
+ * Wait for what may be refused. The peer says no once, and is in error and silent
+ * then: if the cable loses it, the requester asks for ever.
  */
-bool t_is_refusal(struct t_thread *t, int res)
+int t_wait(struct t_thread *t)
 {
-	return res == IBV_WC_REM_ACCESS_ERR ||
-	       (res == IBV_WC_RETRY_EXC_ERR && t->p->a != t->p->b);
+	uint64_t until = rv_now_ms() + rv_deadline_ms();
+	bool in_error;
+	int res;
+
+	if (t->p->a == t->p->b)
+		return rv_wait(&t->rc.a);
+	do {
+		in_error = target_in_error(&t->rc.b);
+		res = rv_poll_until(t->rc.a.scq, NULL, 3000);
+	} while (res == -ETIMEDOUT && !in_error && rv_now_ms() < until);
+
+	return res == -ETIMEDOUT && in_error ? IBV_WC_REM_ACCESS_ERR : res;
 }
 
 /*
@@ -355,9 +366,11 @@ int t_refused(struct t_thread *t, const struct t_spot *not, struct rv_remote at,
 
 	t->from = t_pick_beside(t, not, len);
 	sge = t_sge(t, t->p->a, &t->from, T_WHOLE);
-	res = write ? rv_write(&t->rc.a, &sge, 1, at) :
-		      rv_read(&t->rc.a, &sge, 1, at);
-	if (!t_is_refusal(t, res)) {
+	res = write ? rv_post_write(&t->rc.a, &sge, 1, at) :
+		      rv_post_read(&t->rc.a, &sge, 1, at);
+	if (!res)
+		res = t_wait(t);
+	if (res != IBV_WC_REM_ACCESS_ERR) {
 		rv_log("%s was not refused but: %s", write ? "write" : "read",
 		       rv_status(res));
 		return -EBADMSG;
