@@ -155,17 +155,10 @@ TEST_F_TIMEOUT(device_full, under_traffic, 200)
 {
 	struct rv_opts opts = { .mtu = 4096 };
 	struct rv_ends *e = &self->e;
-	struct rv_traffic t = {
-		.op = IBV_WR_RDMA_WRITE,
-		.from_mr = e->mr_a,
-		.to_mr = e->mr_b,
-		.from = e->mem_a.base,
-		.to = e->mem_b.base,
-		.len = LEN,
-		.depth = 4,
-	};
+	struct rv_traffic t = rv_traffic_writes(e, LEN);
 	int i;
 
+	t.depth = 4;
 	ASSERT_EQ(0, rv_dmem_resize(NULL, "2M"));
 	/* the target becomes the source, so it is known what it must hold */
 	memcpy(e->mem_b.base, e->mem_a.base, LEN);
@@ -188,19 +181,12 @@ TEST_F_TIMEOUT(device_full, evicts_what_is_used, 120)
 {
 	struct rxe_hmm_migrate_resp resp;
 	struct rv_ends *e = &self->e;
-	struct rv_traffic t = {
-		.op = IBV_WR_RDMA_READ,
-		.from_mr = e->mr_b,
-		.to_mr = e->mr_a,
-		.from = e->mem_b.base,
-		.to = e->mem_a.base,
-		.len = LEN,
-		.depth = 8,
-	};
+	struct rv_traffic t = rv_traffic_reads(e, LEN);
 	unsigned long left = 0, full = 0;
 	int64_t pins;
 	int i;
 
+	t.depth = 8;
 	ASSERT_EQ(0, rv_dmem_resize(NULL, "4M"));
 	memcpy(e->mem_b.base, e->mem_a.base, LEN);
 	rv_buf_expect(&e->mem_b, 0, e->mem_a.base, LEN);
@@ -254,14 +240,7 @@ TEST_F_TIMEOUT(device_full, resize, 200)
 	};
 	struct rv_opts opts = { .mtu = 4096 };
 	struct rv_ends *e = &self->e;
-	struct rv_traffic t = {
-		.op = IBV_WR_RDMA_READ,
-		.from_mr = e->mr_b,
-		.to_mr = e->mr_a,
-		.from = e->mem_b.base,
-		.to = e->mem_a.base,
-		.len = LEN,
-	};
+	struct rv_traffic t = rv_traffic_reads(e, LEN);
 	int64_t size;
 	int i;
 

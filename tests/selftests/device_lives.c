@@ -23,6 +23,7 @@
 #define PAGES	((int64_t)(LEN / RV_PAGE))
 #define NAME	"rxe_lives"
 #define NETDEV	"rxe_lives0"
+#define ADDRESS	"198.51.100.77"
 #define PARAM	"/sys/module/rdma_rxe/parameters/device_memory"
 
 FIXTURE(device_lives)
@@ -45,31 +46,11 @@ FIXTURE_VARIANT_ADD(device_lives, thp)
 	.advice = MADV_HUGEPAGE,
 };
 
-static void remove_second(void)
-{
-	rv_run("rdma link show " NAME "/1 >/dev/null 2>&1 || exit 0; "
-	       "rdma link delete " NAME);
-	rv_run("ip link show " NETDEV " >/dev/null 2>&1 || exit 0; "
-	       "ip link delete " NETDEV);
-}
-
-/* The device takes a moment to learn its address. */
-static bool add_second(void)
-{
-	return !rv_run("ip link add " NETDEV " type dummy && "
-		       "ip link set " NETDEV " mtu 9000 up && "
-		       "ip address add 198.51.100.77/32 dev " NETDEV " && "
-		       "rdma link add " NAME " type rxe netdev " NETDEV) &&
-	       !rv_run("timeout 30 sh -c 'until grep -qi ffff:c633:644d "
-		       "/sys/class/infiniband/" NAME "/ports/1/gids/* "
-		       "2>/dev/null; do sleep 0.05; done'");
-}
-
 FIXTURE_SETUP(device_lives)
 {
 	if (geteuid())
 		SKIP(return, "not root");
-	remove_second();
+	rv_link_remove(NAME, NETDEV);
 	ASSERT_EQ(0, rv_dmem_resize(NULL, "64M"));
 	ASSERT_EQ(0, rv_dmem_used(NULL));
 }
@@ -79,7 +60,7 @@ FIXTURE_TEARDOWN(device_lives)
 	EXPECT_TRUE(rv_wait_for(!rv_dmem_used(NULL)))
 		TH_LOG("%lld pages are still in use",
 		       (long long)rv_dmem_used(NULL));
-	remove_second();
+	rv_link_remove(NAME, NETDEV);
 }
 
 static void start_traffic(struct rv_traffic *t, struct rv_ends *e)
@@ -411,7 +392,7 @@ TEST_F(device_lives, parameter)
 	ASSERT_EQ(0, rv_put(PARAM, "6M"));
 	ASSERT_EQ(6 << 20, rv_get(PARAM, NULL));
 	ASSERT_EQ(64 << 20, rv_dmem_get(NULL, "size"));
-	EXPECT_TRUE(add_second());
+	EXPECT_TRUE(rv_link_add(NAME, NETDEV, ADDRESS));
 	EXPECT_EQ(6 << 20, rv_dmem_get(NAME, "size"));
 	EXPECT_EQ(6 << 20, rv_dmem_get(NAME, "free"));
 	EXPECT_EQ(0, rv_dmem_get(NAME, "used"));
@@ -426,7 +407,7 @@ TEST_F_TIMEOUT(device_lives, link_delete, 120)
 	char byte;
 
 	for (i = 0; i < 3; i++) {
-		ASSERT_TRUE(add_second());
+		ASSERT_TRUE(rv_link_add(NAME, NETDEV, ADDRESS));
 		ASSERT_EQ(0, rv_dmem_resize(NAME, "16M"));
 		ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
 		setenv("RXE_DEV", NAME, 1);
@@ -439,7 +420,7 @@ TEST_F_TIMEOUT(device_lives, link_delete, 120)
 		setenv("RXE_DEV", usual, 1);
 		remover = fork();
 		if (!remover) {
-			remove_second();
+			rv_link_remove(NAME, NETDEV);
 			_exit(0);
 		}
 		usleep(rv_rand_below(50000));
@@ -457,7 +438,7 @@ TEST_F_TIMEOUT(device_lives, two_devices, 120)
 	struct rv_ends e, f;
 	int i;
 
-	ASSERT_TRUE(add_second());
+	ASSERT_TRUE(rv_link_add(NAME, NETDEV, ADDRESS));
 	ASSERT_EQ(0, rv_dmem_init(&e, NULL, "64M", LEN, variant->advice));
 	memset(&f, 0, sizeof(f));
 	ASSERT_EQ(0, rv_dmem_resize(NAME, "32M"));

@@ -13,6 +13,7 @@
 #define LEN	(256UL * 1024)
 #define NAME	"rxe_second"
 #define NETDEV	"rxe_second0"
+#define ADDRESS	"198.51.100.77"
 
 FIXTURE(devices)
 {
@@ -20,37 +21,12 @@ FIXTURE(devices)
 	struct rv_ends f;	/* the second device, the same memory */
 };
 
-static void remove_second(void)
-{
-	rv_run("rdma link show " NAME "/1 >/dev/null 2>&1 || exit 0; "
-	       "rdma link delete " NAME);
-	rv_run("ip link show " NETDEV " >/dev/null 2>&1 || exit 0; "
-	       "ip link delete " NETDEV);
-}
-
-static bool add_second(void)
-{
-	return !rv_run("ip link add " NETDEV " type dummy && "
-		       "ip link set " NETDEV " mtu 9000 up && "
-		       "ip address add 198.51.100.77/32 dev " NETDEV " && "
-		       "rdma link add " NAME " type rxe netdev " NETDEV);
-}
-
-/* The device takes a moment to learn its address. */
-static bool has_address(void)
-{
-	return !rv_run("timeout 30 sh -c 'until grep -qi ffff:c633:644d "
-		       "/sys/class/infiniband/" NAME "/ports/1/gids/* "
-		       "2>/dev/null; do sleep 0.05; done'");
-}
-
 FIXTURE_SETUP(devices)
 {
 	if (geteuid())
 		SKIP(return, "not root");
-	remove_second();
-	ASSERT_TRUE(add_second());
-	ASSERT_TRUE(has_address());
+	rv_link_remove(NAME, NETDEV);
+	ASSERT_TRUE(rv_link_add(NAME, NETDEV, ADDRESS));
 
 	ASSERT_EQ(0, rv_ends_init(&self->e, NULL, LEN, RV_ODP, RV_ODP));
 	self->f.mem_a = self->e.mem_a;
@@ -72,7 +48,7 @@ FIXTURE_TEARDOWN(devices)
 	memset(&self->f.mem_b, 0, sizeof(self->f.mem_b));
 	rv_ends_fini(&self->f);
 	rv_ends_fini(&self->e);
-	remove_second();
+	rv_link_remove(NAME, NETDEV);
 }
 
 static int both_rounds(struct rv_ends *e, struct rv_ends *f, int rounds)

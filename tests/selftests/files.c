@@ -113,10 +113,7 @@ FIXTURE_SETUP(files)
 	ASSERT_EQ(0, rv_ends_open(e, &opts, 128 * 1024));
 	rv_buf_free(&e->mem_b);
 	ASSERT_EQ(0, rv_buf_adopt(&e->mem_b, self->map, LEN));
-	e->mr_a = rv_reg_all(&e->dev, &e->mem_a, RV_ACCESS | RV_ODP);
-	e->mr_b = rv_reg_all(&e->dev, &e->mem_b, RV_ACCESS | RV_ODP);
-	ASSERT_NE(NULL, e->mr_a);
-	ASSERT_NE(NULL, e->mr_b);
+	ASSERT_EQ(0, rv_ends_reg(e, RV_ODP, RV_ODP));
 }
 
 FIXTURE_TEARDOWN(files)
@@ -301,17 +298,10 @@ TEST_F_TIMEOUT(files, write_back_under_traffic, 120)
 {
 	struct rv_opts opts = { .mtu = 4096 };
 	struct rv_ends *e = &self->e;
-	struct rv_traffic t = {
-		.op = IBV_WR_RDMA_WRITE,
-		.from_mr = e->mr_a,
-		.to_mr = e->mr_b,
-		.from = e->mem_a.base,
-		.to = self->map,
-		.len = e->mem_a.len,
-		.check = true,
-	};
+	struct rv_traffic t = rv_traffic_writes(e, e->mem_a.len);
 	uint64_t until;
 
+	t.check = true;
 	if (variant->fs != EXT4 || !variant->shared)
 		return;
 	ASSERT_EQ(0, rv_traffic_start(&t, &e->dev, &opts, 1));

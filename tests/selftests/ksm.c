@@ -149,19 +149,12 @@ TEST_F_TIMEOUT(ksm, under_traffic, 120)
 {
 	struct rv_opts opts = { .mtu = 4096 };
 	struct rv_ends *e = &self->e;
-	struct rv_traffic t = {
-		.op = IBV_WR_RDMA_WRITE,
-		.from_mr = e->mr_a,
-		.to_mr = e->mr_b,
-		.from = e->mem_a.base,
-		.to = e->mem_b.base,
-		.len = LEN,
-		.max = 500,
-		.check = true,
-	};
+	struct rv_traffic t = rv_traffic_writes(e, LEN);
 	uint64_t until;
 	int seen = 0;
 
+	t.max = 500;
+	t.check = true;
 	/* It writes what is there already: the pages stay equal. */
 	ASSERT_EQ(0, make_twins(e));
 	ASSERT_EQ(0, rv_traffic_start(&t, &e->dev, &opts, 1));

@@ -210,11 +210,8 @@ static int open_ends(struct rv_ends *e, struct rv_pager *p,
 	}
 	if (err)
 		return err;
-	e->mr_a = rv_reg_all(&e->dev, &e->mem_a, RV_ACCESS | RV_ODP);
-	e->mr_b = rv_reg_all(&e->dev, &e->mem_b, RV_ACCESS | RV_ODP);
-	if (!e->mr_a || !e->mr_b)
-		return -errno;
-	return rv_pager_start(p, b, LEN, mode);
+	err = rv_ends_reg(e, RV_ODP, RV_ODP);
+	return err ? err : rv_pager_start(p, b, LEN, mode);
 }
 
 FIXTURE_SETUP(op)

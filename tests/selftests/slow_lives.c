@@ -52,9 +52,7 @@ static int open_ends(struct rv_ends *e, const char *name)
 		return err;
 	rv_buf_fill(&e->mem_a);
 	rv_buf_fill(&e->mem_b);
-	e->mr_a = rv_reg_all(&e->dev, &e->mem_a, RV_ACCESS | RV_ODP);
-	e->mr_b = rv_reg_all(&e->dev, &e->mem_b, RV_ACCESS | RV_ODP);
-	return e->mr_a && e->mr_b ? 0 : -ENOMEM;
+	return rv_ends_reg(e, RV_ODP, RV_ODP);
 }
 
 /* Both ends, one side's memory slow, and an operation that waits for it. */

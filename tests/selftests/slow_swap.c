@@ -62,10 +62,7 @@ FIXTURE_SETUP(slow_swap)
 	ASSERT_EQ(0, err);
 	ASSERT_EQ(0, rv_ends_open(e, &opts, LEN));
 	ASSERT_EQ(0, madvise(slow->base, LEN, MADV_NOHUGEPAGE));
-	e->mr_a = rv_reg_all(&e->dev, &e->mem_a, RV_ACCESS | RV_ODP);
-	e->mr_b = rv_reg_all(&e->dev, &e->mem_b, RV_ACCESS | RV_ODP);
-	ASSERT_NE(NULL, e->mr_a);
-	ASSERT_NE(NULL, e->mr_b);
+	ASSERT_EQ(0, rv_ends_reg(e, RV_ODP, RV_ODP));
 	ASSERT_EQ(0, rv_pair_init(&self->other, &e->dev, NULL));
 	ASSERT_EQ(0, rv_page_out_all(slow, GROUP));
 }

@@ -23,14 +23,8 @@ FIXTURE_SETUP(stats)
 	struct rv_ends *e = &self->e;
 
 	ASSERT_EQ(0, rv_ends_open(e, NULL, LEN));
-	rv_buf_free(&e->mem_b);
-	ASSERT_EQ(0, rv_buf_alloc(&e->mem_b, LEN));
-	madvise(e->mem_b.base, LEN, MADV_NOHUGEPAGE);
-	rv_buf_fill_guards(&e->mem_b);
-	e->mr_a = rv_reg_all(&e->dev, &e->mem_a, RV_ACCESS);
-	e->mr_b = rv_reg_all(&e->dev, &e->mem_b, RV_ACCESS | RV_ODP);
-	ASSERT_NE(NULL, e->mr_a);
-	ASSERT_NE(NULL, e->mr_b);
+	ASSERT_EQ(0, rv_ends_untouched(e, LEN));
+	ASSERT_EQ(0, rv_ends_reg(e, 0, RV_ODP));
 }
 
 FIXTURE_TEARDOWN(stats)

@@ -258,17 +258,10 @@ TEST_F_TIMEOUT(swap, under_traffic, 120)
 {
 	struct rv_opts opts = { .mtu = 4096 };
 	struct rv_ends *e = &self->e;
-	struct rv_traffic t = {
-		.op = IBV_WR_RDMA_WRITE,
-		.from_mr = e->mr_a,
-		.to_mr = e->mr_b,
-		.from = e->mem_a.base,
-		.to = e->mem_b.base,
-		.len = e->mem_a.len,
-		.check = true,
-	};
+	struct rv_traffic t = rv_traffic_writes(e, e->mem_a.len);
 	uint64_t until;
 
+	t.check = true;
 	ASSERT_EQ(0, rv_traffic_start(&t, &e->dev, &opts, 1));
 	until = rv_now_ms() + rv_shrink(2000);
 	while (rv_now_ms() < until) {

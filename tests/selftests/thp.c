@@ -33,10 +33,7 @@ FIXTURE_SETUP(thp)
 	ASSERT_EQ(0, rv_buf_alloc_aligned(&e->mem_b, LEN, RV_HUGE));
 	rv_buf_fill_guards(&e->mem_b);
 	ASSERT_EQ(0, madvise(e->mem_b.base, LEN, MADV_HUGEPAGE));
-	e->mr_a = rv_reg_all(&e->dev, &e->mem_a, RV_ACCESS | RV_ODP);
-	e->mr_b = rv_reg_all(&e->dev, &e->mem_b, RV_ACCESS | RV_ODP);
-	ASSERT_NE(NULL, e->mr_a);
-	ASSERT_NE(NULL, e->mr_b);
+	ASSERT_EQ(0, rv_ends_reg(e, RV_ODP, RV_ODP));
 }
 
 FIXTURE_TEARDOWN(thp)
@@ -251,18 +248,12 @@ TEST_F_TIMEOUT(thp, collapse_under_traffic, 120)
 	size_t at = RV_HUGE - 30 * 1024 + 100, len = 60 * 1024;
 	struct rv_opts opts = { .mtu = 4096 };
 	struct rv_ends *e = &self->e;
-	struct rv_traffic t = {
-		.op = IBV_WR_RDMA_WRITE,
-		.from_mr = e->mr_a,
-		.to_mr = e->mr_b,
-		.from = e->mem_a.base,
-		.to = e->mem_b.base + at,
-		.len = len,
-		.check = true,
-	};
+	struct rv_traffic t = rv_traffic_writes(e, len);
 	uint64_t until;
 	int huge = 0;
 
+	t.to += at;
+	t.check = true;
 	cpu_fill(e);
 	ASSERT_EQ(0, rv_traffic_start(&t, &e->dev, &opts, 1));
 	until = rv_now_ms() + rv_shrink(2000);

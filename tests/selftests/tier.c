@@ -500,14 +500,10 @@ TEST_F(tier, switches_under_traffic)
 	static const char *const modes[] = { "off", "manual", "auto", "auto",
 					     "default" };
 	struct rv_ends *e = &self->e;
-	struct rv_traffic t = {
-		.op = IBV_WR_RDMA_READ,
-		.from_mr = e->mr_b, .from = e->mem_b.base,
-		.to_mr = e->mr_a, .to = e->mem_a.base,
-		.len = LEN / 2, .depth = 4,
-	};
+	struct rv_traffic t = rv_traffic_reads(e, LEN / 2);
 	unsigned int i;
 
+	t.depth = 4;
 	ASSERT_EQ(0, rv_dmem_resize(NULL, "6M"));
 	ASSERT_EQ(0, rv_traffic_start(&t, &e->dev, NULL, 1));
 	for (i = 0; i < rv_shrink(160); i++) {

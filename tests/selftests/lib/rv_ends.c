@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "rv_ends.h"
 #include "rv_log.h"
@@ -26,16 +27,31 @@ int rv_ends_open(struct rv_ends *e, const struct rv_opts *opts, size_t len)
 	return 0;
 }
 
+int rv_ends_reg(struct rv_ends *e, unsigned int flags_a, unsigned int flags_b)
+{
+	e->mr_a = rv_reg_all(&e->dev, &e->mem_a, RV_ACCESS | flags_a);
+	e->mr_b = rv_reg_all(&e->dev, &e->mem_b, RV_ACCESS | flags_b);
+	return e->mr_a && e->mr_b ? 0 : -errno;
+}
+
 int rv_ends_init(struct rv_ends *e, const struct rv_opts *opts, size_t len,
 		 unsigned int flags_a, unsigned int flags_b)
 {
 	int err = rv_ends_open(e, opts, len);
 
+	return err ? err : rv_ends_reg(e, flags_a, flags_b);
+}
+
+int rv_ends_untouched(struct rv_ends *e, size_t len)
+{
+	int err;
+
+	rv_buf_free(&e->mem_b);
+	err = rv_buf_alloc(&e->mem_b, len);
 	if (err)
 		return err;
-	e->mr_a = rv_reg_all(&e->dev, &e->mem_a, RV_ACCESS | flags_a);
-	e->mr_b = rv_reg_all(&e->dev, &e->mem_b, RV_ACCESS | flags_b);
-	return e->mr_a && e->mr_b ? 0 : -errno;
+	rv_buf_fill_guards(&e->mem_b);
+	return madvise(e->mem_b.base, len, MADV_NOHUGEPAGE) ? -errno : 0;
 }
 
 static void dereg(struct ibv_mr **mr)

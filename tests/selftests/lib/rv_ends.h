@@ -29,6 +29,12 @@ int rv_ends_init(struct rv_ends *e, const struct rv_opts *opts, size_t len,
 		 unsigned int flags_a, unsigned int flags_b);
 void rv_ends_fini(struct rv_ends *e);
 
+/* Between rv_ends_open() and use: both regions, as above. */
+int rv_ends_reg(struct rv_ends *e, unsigned int flags_a, unsigned int flags_b);
+
+/* mem_b anew, of small pages that nobody has touched. */
+int rv_ends_untouched(struct rv_ends *e, size_t len);
+
 struct ibv_sge rv_ends_sge_a(struct rv_ends *e, size_t off, size_t len);
 struct ibv_sge rv_ends_sge_b(struct rv_ends *e, size_t off, size_t len);
 struct rv_remote rv_ends_remote(struct rv_ends *e, size_t off);

@@ -88,6 +88,30 @@ static void *run(void *arg)
 	return NULL;
 }
 
+struct rv_traffic rv_traffic_writes(struct rv_ends *e, size_t len)
+{
+	return (struct rv_traffic){
+		.op = IBV_WR_RDMA_WRITE,
+		.from_mr = e->mr_a,
+		.to_mr = e->mr_b,
+		.from = e->mem_a.base,
+		.to = e->mem_b.base,
+		.len = len,
+	};
+}
+
+struct rv_traffic rv_traffic_reads(struct rv_ends *e, size_t len)
+{
+	return (struct rv_traffic){
+		.op = IBV_WR_RDMA_READ,
+		.from_mr = e->mr_b,
+		.to_mr = e->mr_a,
+		.from = e->mem_b.base,
+		.to = e->mem_a.base,
+		.len = len,
+	};
+}
+
 int rv_traffic_start(struct rv_traffic *t, struct rv_dev *d,
 		     const struct rv_opts *opts, unsigned int stream)
 {

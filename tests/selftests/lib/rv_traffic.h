@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "rv_ends.h"
 #include "rv_op.h"
 
 struct rv_traffic {
@@ -36,6 +37,10 @@ struct rv_traffic {
 	unsigned int stream;
 	bool stop, started;
 };
+
+/* Writes of mem_a to mem_b, or reads of mem_b into mem_a, from their starts. */
+struct rv_traffic rv_traffic_writes(struct rv_ends *e, size_t len);
+struct rv_traffic rv_traffic_reads(struct rv_ends *e, size_t len);
 
 /* 0 or -errno. The numbers come from a stream of their own. */
 int rv_traffic_start(struct rv_traffic *t, struct rv_dev *d,
