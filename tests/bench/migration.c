@@ -11,6 +11,7 @@
  *	promote-4K-noread ...		without what test_hmm takes to read it
  *	fault-back-1M			the CPU reads a byte of each page
  *	fault-back-1M-1			the same with cpu_fault_pages=1
+ *	fault-back-1M-thp		the same of a huge page, which comes as one
  *	evict-64M			the device loses its memory
  *
  * Needs rdma_rxe with an rxe0, test_hmm and bare_copy loaded. The drivers take turns,
@@ -156,8 +157,9 @@ static double read_all(const uint8_t *mem, size_t len)
 	return since(start);
 }
 
-static void fault_back(const char *row, int pages)
+static void fault_back(const char *row, int pages, int advice)
 {
+	size_t len = advice == MADV_HUGEPAGE ? RV_HUGE : MIB;
 	uint8_t *mem[2];
 	struct ibv_mr *mr;
 	int i, t;
@@ -165,17 +167,17 @@ static void fault_back(const char *row, int pages)
 	if (!bench_wants(row))
 		return;
 	for (i = 0; i < 2; i++) {
-		mem[i] = bench_map(RV_HUGE, MADV_NOHUGEPAGE);
+		mem[i] = bench_map(RV_HUGE, advice);
 		memset(mem[i], 0x5a, RV_HUGE);
 	}
-	mr = bench_reg(&dev, mem[OURS], MIB, BENCH_ODP);
+	mr = bench_reg(&dev, mem[OURS], len, BENCH_ODP);
 	bench_must(rv_put(FAULT_PAGES, "%d", pages), FAULT_PAGES);
 	for (t = 0; t < 5; t++) {
 		double took[WAYS] = { 0 };
 
-		theirs(HMM_DMIRROR_MIGRATE_TO_DEV, mem[HMM], MIB);
+		theirs(HMM_DMIRROR_MIGRATE_TO_DEV, mem[HMM], len);
 		took[HMM] = read_all(mem[HMM], MIB);
-		ours(mr, RXE_HMM_PLACE_DEVICE, MIB);
+		ours(mr, RXE_HMM_PLACE_DEVICE, len);
 		took[OURS] = read_all(mem[OURS], MIB);
 		tell(row, MIB, took);
 	}
@@ -263,8 +265,9 @@ int main(int argc, char **argv)
 		if (sizes[i] >= 2 * MIB)
 			move(sizes[i], MADV_HUGEPAGE, turns);
 	}
-	fault_back("fault-back-1M", 64);
-	fault_back("fault-back-1M-1", 1);
+	fault_back("fault-back-1M", 64, MADV_NOHUGEPAGE);
+	fault_back("fault-back-1M-1", 1, MADV_NOHUGEPAGE);
+	fault_back("fault-back-1M-thp", 64, MADV_HUGEPAGE);
 	evict();
 
 	return 0;
