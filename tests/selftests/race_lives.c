@@ -197,12 +197,6 @@ FIXTURE_VARIANT_ADD(held, dereg_long)
 	.fn = dereg_b, .point = "fault_walked", .waits = true, .hold_ms = 52000,
 };
 
-FIXTURE_VARIANT_ADD(held, destroy_long)
-{
-	.fn = destroy_b, .point = "fault_walked", .waits = true,
-	.hold_ms = 52000,
-};
-
 FIXTURE_VARIANT_ADD(held, unmap_begun)
 {
 	.fn = unmap_b, .point = "fault_begun",
