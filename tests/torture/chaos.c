@@ -104,10 +104,18 @@ static void group_reclaim(const pid_t *pids)
 }
 
 /* Everything that was swapped out comes in; that may be more than fits. */
+/* If there is no room for what comes back, who called swapoff() is killed first. */
 static void swap_off_and_on(const pid_t *pids)
 {
-	if (!swapoff(swap.path))
-		swapon(swap.path, 0);
+	pid_t pid = fork();
+
+	if (!pid) {
+		swapoff(swap.path);
+		_exit(0);
+	}
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	swapon(swap.path, 0);
 }
 
 /* Who takes all the memory that is left is the first to be killed. */
