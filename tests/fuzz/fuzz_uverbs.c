@@ -692,7 +692,9 @@ static void op_place(struct input *in)
 		.place = place >= 0xf0 ? place : place % 4,
 	};
 	struct rxe_hmm_query_range_resp places;
+	struct rxe_hmm_query_heat_resp heat;
 	struct rxe_hmm_migrate_resp moves;
+	static struct rxe_hmm_heat heats[8];
 	static uint8_t states[4096];
 	struct uvcmd c;
 
@@ -708,7 +710,7 @@ static void op_place(struct input *in)
 	if (method >= 0xf0)
 		range.flags = method;
 
-	method = method % 3;
+	method = method % 4;
 	uvcmd_init(&c, UVERBS_OBJECT_MR, RXE_HMM_METHOD_MIGRATE + method);
 	uvcmd_handle(&c, RXE_HMM_ATTR_MR_HANDLE, mr->handle);
 	uvcmd_buffer(&c, RXE_HMM_ATTR_MR_RANGE, &range,
@@ -721,6 +723,12 @@ static void op_place(struct input *in)
 			uvcmd_buffer(&c, RXE_HMM_ATTR_MR_STATES, states,
 				     range.length >> 12 < sizeof(states) ?
 				     range.length >> 12 : sizeof(states));
+	}
+	if (method == RXE_HMM_METHOD_QUERY_HEAT - RXE_HMM_METHOD_MIGRATE) {
+		uvcmd_buffer(&c, RXE_HMM_ATTR_MR_RESP, &heat, sizeof(heat));
+		/* a part of one, too */
+		uvcmd_buffer(&c, RXE_HMM_ATTR_MR_HEATS, heats,
+			     (where >> 5) * sizeof(heats[0]) + (where & 16));
 	}
 	uvcmd_ioctl(dev.ctx, &c);
 }
