@@ -280,7 +280,8 @@ static enum rxectl_exit record(const struct args *args, FILE *to)
 
 enum rxectl_exit record_run(const struct args *args)
 {
-	struct sigaction sa = { .sa_handler = stop };
+	/* a look that is under way ends as it would have; a sleep ends at once */
+	struct sigaction sa = { .sa_handler = stop, .sa_flags = SA_RESTART };
 	enum rxectl_exit status, closed;
 	FILE *to = rows_open(args->to, &status);
 

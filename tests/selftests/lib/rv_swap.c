@@ -4,13 +4,13 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/swap.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "rv_disk.h"
@@ -152,21 +152,25 @@ void rv_swap_stop(struct rv_swap *s)
 
 /*
  * Pages that were faulted in a moment ago may wait in a list of the processor
- * that did it, where reclaim does not see them. Asking for a page to be moved,
- * even to where it is, empties these lists.
+ * that did it, where reclaim does not see them. The advice empties the list of
+ * the processor that it is given on, so it is given on all of them.
  */
-static void drain_lists(struct rv_buf *b)
-{
-	void *page = b->base;
-	int node = 0, status;
-
-	syscall(SYS_move_pages, 0, 1UL, &page, &node, &status, 0);
-}
-
 static bool all_out(struct rv_buf *b)
 {
-	drain_lists(b);
-	madvise(b->base, b->len, MADV_PAGEOUT);
+	cpu_set_t all, one;
+	int cpu;
+
+	if (sched_getaffinity(0, sizeof(all), &all))
+		return false;
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		madvise(b->base, b->len, MADV_PAGEOUT);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
 	return !rv_pages(b->base, b->len, PAGE_IS_PRESENT);
 }
 
