@@ -6,6 +6,8 @@
 #ifndef RXE_SLOW_H
 #define RXE_SLOW_H
 
+#include <linux/compiler.h>
+#include <linux/list.h>
 #include <linux/types.h>
 
 struct rxe_ah;
@@ -46,21 +48,53 @@ int rxe_slow_answer(struct rxe_qp *qp, struct rxe_pkt_info *pkt);
 bool rxe_slow_reuse_wqe(struct rxe_qp *qp);
 
 /* ... of the requester, ... */
-bool rxe_slow_hold(struct rxe_qp *qp);
+bool rxe_slow_must_hold(struct rxe_qp *qp);
 void rxe_slow_send(struct rxe_qp *qp, struct sk_buff *skb, struct rxe_ah *ah);
 
 /* ... of the completer, ... */
 void rxe_slow_receive(struct rxe_qp *qp, struct sk_buff *skb);
-void rxe_slow_resume(struct rxe_qp *qp);
+void rxe_slow_ask_again(struct rxe_qp *qp);
 void rxe_slow_rnr(struct rxe_qp *qp, struct rxe_pkt_info *pkt);
 bool rxe_slow_waits(struct rxe_qp *qp);
 
 /* ... and of all. */
-bool rxe_slow_drop(struct rxe_qp *qp, struct sk_buff_head *list,
-		   struct sk_buff *skb);
+bool rxe_slow_must_drop(struct rxe_qp *qp, struct sk_buff_head *list,
+			struct sk_buff *skb);
 void rxe_slow_qp_stop(struct rxe_qp *qp);
 void rxe_slow_unpark(struct rxe_qp *qp);
 void rxe_slow_wake(void);
 void rxe_slow_qp_exit(void);
+
+/*
+ * What each packet passes, without a call where nothing is slow. Macros, because
+ * this is part of what struct rxe_qp is made of.
+ */
+
+/* rxe_slow_hold - must the requester wait for the peer? */
+#define rxe_slow_hold(qp)						\
+({									\
+	struct rxe_qp *_qp = (qp);					\
+									\
+	unlikely(_qp->req.wait_for_rnr_timer || _qp->slow.probe) &&	\
+		rxe_slow_must_hold(_qp);				\
+})
+
+/* rxe_slow_resume - ask again for responses that were dropped */
+#define rxe_slow_resume(qp)						\
+({									\
+	struct rxe_qp *_qp = (qp);					\
+									\
+	if (unlikely(READ_ONCE(_qp->slow.dropped)))			\
+		rxe_slow_ask_again(_qp);				\
+})
+
+/* rxe_slow_drop - look after a packet that comes behind a parked one */
+#define rxe_slow_drop(qp, list, skb)					\
+({									\
+	struct rxe_qp *_qp = (qp);					\
+									\
+	unlikely(!hlist_unhashed_lockless(&_qp->slow.parked)) &&	\
+		rxe_slow_must_drop(_qp, list, skb);			\
+})
 
 #endif /* RXE_SLOW_H */

@@ -234,17 +234,15 @@ bool rxe_slow_reuse_wqe(struct rxe_qp *qp)
 }
 
 /**
- * rxe_slow_hold - must the requester wait for the peer?
- * @qp: the queue pair
+ * rxe_slow_must_hold - must the requester wait for the peer, which wasn't ready?
+ * @qp: the queue pair, whose RNR timer runs or that is to send a single packet
  *
  * Context: the send task, before a packet is made.
  * Return: whether it must not send now. The RNR timer or an ack
  * lets the task run again.
  */
-bool rxe_slow_hold(struct rxe_qp *qp)
+bool rxe_slow_must_hold(struct rxe_qp *qp)
 {
-	if (likely(!qp->req.wait_for_rnr_timer && !qp->slow.probe))
-		return false;
 	if (qp->req.wait_for_rnr_timer)
 		return true;
 	if (psn_compare(qp->req.psn, qp->comp.psn) > 0) {
@@ -320,19 +318,17 @@ void rxe_slow_rnr(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
 }
 
 /**
- * rxe_slow_drop - look after a packet that comes behind a parked one
- * @qp: the queue pair
+ * rxe_slow_must_drop - look after a packet that comes behind a parked one
+ * @qp: the queue pair, which is parked
  * @list: req_pkts or resp_pkts
  * @skb: a packet for it, which is freed if there are too many
  *
  * Context: any that may receive packets.
  * Return: whether it was dropped.
  */
-bool rxe_slow_drop(struct rxe_qp *qp, struct sk_buff_head *list,
-		   struct sk_buff *skb)
+bool rxe_slow_must_drop(struct rxe_qp *qp, struct sk_buff_head *list,
+			struct sk_buff *skb)
 {
-	if (likely(hlist_unhashed_lockless(&qp->slow.parked)))
-		return false;
 	if (skb_queue_len_lockless(list) < QUEUE_MAX) {
 		skb_orphan(skb);
 		return false;
@@ -348,15 +344,14 @@ bool rxe_slow_drop(struct rxe_qp *qp, struct sk_buff_head *list,
 }
 
 /**
- * rxe_slow_resume - ask again for responses that were dropped
- * @qp: the queue pair
+ * rxe_slow_ask_again - ask again for responses that were dropped
+ * @qp: the queue pair, with slow.dropped
  *
  * Context: the send task, before responses are looked at.
  */
-void rxe_slow_resume(struct rxe_qp *qp)
+void rxe_slow_ask_again(struct rxe_qp *qp)
 {
-	if (likely(!READ_ONCE(qp->slow.dropped)) ||
-	    !skb_queue_empty(&qp->resp_pkts))
+	if (!skb_queue_empty(&qp->resp_pkts))
 		return;
 
 	WRITE_ONCE(qp->slow.dropped, false);
