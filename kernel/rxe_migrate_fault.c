@@ -45,7 +45,14 @@ module_param_cb(cpu_fault_pages, &fault_pages_ops, &cpu_fault_pages, 0644);
 MODULE_PARM_DESC(cpu_fault_pages,
 		 "pages that a CPU fault brings back from the device, aligned: a power of 2 up to 512 (default 64)");
 
-/* What to bring: the folio if it is mapped as one, else the neighbourhood. */
+/*
+ * What to bring: the folio if it is mapped as one, else the neighbourhood.
+ *
+ * A folio that is mapped by pages, since part of it was protected or moved, is split
+ * by setup first. That of Linux 7.2 goes on to take the folio's first page for the
+ * one that the fault has locked, and would migrate it without its lock. So only the
+ * faulting page is asked for, which has the folio split; the fault comes again.
+ */
 static void plan(struct vm_fault *vmf, struct migrate_vma *args)
 {
 	unsigned long size = (unsigned long)READ_ONCE(cpu_fault_pages) << PAGE_SHIFT;
@@ -53,6 +60,8 @@ static void plan(struct vm_fault *vmf, struct migrate_vma *args)
 	if (!vmf->pte) {
 		size = RXE_DMEM_BLOCK_SIZE;
 		args->flags |= MIGRATE_VMA_SELECT_COMPOUND;
+	} else if (folio_test_large(page_folio(vmf->page))) {
+		size = PAGE_SIZE;
 	}
 	args->start = max(round_down(vmf->address, size), vmf->vma->vm_start);
 	args->end = min(round_down(vmf->address, size) + size, vmf->vma->vm_end);

@@ -322,6 +322,27 @@ TEST_F(device_memory, protect)
 	ASSERT_RV_OK(rv_ends_check(e));
 }
 
+/*
+ * Protecting a page for a while leaves a folio on the device that is mapped by pages.
+ * A touch splits it, and brings its neighbourhood, in which its first page is.
+ */
+TEST_F(device_memory, touch_of_part)
+{
+	struct rv_ends *e = &self->e;
+	size_t block, at;
+
+	ASSERT_EQ(PAGES, rv_promote(e->mr_b, 0, LEN));
+	for (block = 0; block < LEN; block += RV_HUGE) {
+		at = block + 200 * RV_PAGE;
+		ASSERT_EQ(0, mprotect(e->mem_b.base + at, RV_PAGE, PROT_READ));
+		ASSERT_EQ(0, mprotect(e->mem_b.base + at, RV_PAGE,
+				      PROT_READ | PROT_WRITE));
+		touch(&e->mem_b, block + rv_rand_between(1, 63) * RV_PAGE, 1);
+	}
+	ASSERT_RV_OK(nic_some(e, 0, LEN));
+	ASSERT_RV_OK(rv_ends_check(e));
+}
+
 /* Memory that may not be written, or not even read, may move all the same. */
 TEST_F(device_memory, promote_protected)
 {
