@@ -11,6 +11,8 @@
 #include "kselftest_harness.h"
 #include "lib/rv.h"
 
+/* Three pages, one after the other, take half of this. */
+#define STALLED_MS	(6 * RV_SLOW_DISK_MS)
 #define LEN	(16 * RV_PAGE)
 #define GROUP	"rxe-hmm-slow-swap"
 /* Where the other queue pair is at home: the fast side's last page. */
@@ -162,7 +164,9 @@ TEST_F(slow_swap, waits)
 
 	/* it did wait for the disk, and the other didn't */
 	ASSERT_LE(RV_SLOW_DISK_MS, took);
-	ASSERT_LE(5, others);
+	/* unless this program had no processor for most of that time */
+	if (took < STALLED_MS)
+		ASSERT_LE(5, others);
 	ASSERT_LE(1, rv_stat_dev(d, "page_faults_slow") - slow);
 	ASSERT_LE(1, rv_stat_dev(d, "page_faults_deferred") - deferred);
 	if (!variant->local)
