@@ -52,11 +52,7 @@ static struct rxe_batch *batch_start(struct rxe_batch *batch,
  */
 struct rxe_batch *rxe_batch_alloc(void)
 {
-	struct rxe_batch *batch;
-
-	batch = kvmalloc_obj(*batch, GFP_KERNEL | __GFP_NOWARN);
-
-	return batch;
+	return kvmalloc_obj(struct rxe_batch, GFP_KERNEL | __GFP_NOWARN);
 }
 
 /**

@@ -61,9 +61,8 @@ static void stop_at_device(struct rxe_fault *f)
 	unsigned int i;
 
 	for (i = f->last + 1; i < f->end; i++)
-		if (rxe_migrate_preferred(mirror,
-					  f->base + ((unsigned long)i << PAGE_SHIFT),
-					  &start, &last) == RXE_PLACE_DEVICE)
+		if (rxe_migrate_preferred(mirror, rxe_fault_va(f, i), &start,
+					  &last) == RXE_PLACE_DEVICE)
 			f->end = i;
 }
 

@@ -330,25 +330,23 @@ TEST(advise_long_range)
 	struct ibv_sge sge;
 	struct ibv_mr *mr;
 	struct rv_dev dev;
-	char *mem;
+	struct rv_buf buf;
 
 	ASSERT_EQ(0, rv_dev_open(&dev, NULL));
-	mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	ASSERT_NE(MAP_FAILED, mem);
-	mr = ibv_reg_mr(dev.pd, mem, size, RV_ACCESS | RV_ODP);
+	ASSERT_EQ(0, rv_buf_alloc(&buf, size));
+	mr = rv_reg_all(&dev, &buf, RV_ACCESS | RV_ODP);
 	ASSERT_NE(NULL, mr) TH_LOG("5 GiB: %s", strerror(errno));
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
-		mem[lens[i] - 1] = 1;
-		sge = RV_SGE(mr, mem + 100, lens[i]);
+		buf.base[lens[i] - 1] = 1;
+		sge = RV_SGE(mr, buf.base + 100, lens[i]);
 		EXPECT_EQ(0, rv_advise(dev.pd, NOFAULT, SYNC, &sge, 1))
 			TH_LOG("%u bytes", lens[i]);
 		EXPECT_EQ(0, rv_advise(dev.pd, NOFAULT, 0, &sge, 1));
 	}
-	sge = RV_SGE(mr, mem + size - (1UL << 31), (1UL << 31) + 1);
+	sge = RV_SGE(mr, buf.base + size - (1UL << 31), (1UL << 31) + 1);
 	EXPECT_EQ(-EFAULT, rv_advise(dev.pd, NOFAULT, SYNC, &sge, 1));
 	EXPECT_EQ(0, ibv_dereg_mr(mr));
-	munmap(mem, size);
+	rv_buf_free(&buf);
 	rv_dev_close(&dev);
 }
 
@@ -364,16 +362,14 @@ TEST(advise_no_fault_is_cheap)
 	int64_t before, took;
 	struct ibv_mr *mr;
 	struct rv_dev dev;
-	char *mem;
+	struct rv_buf buf;
 
 	ASSERT_EQ(0, rv_dev_open(&dev, NULL));
-	mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	ASSERT_NE(MAP_FAILED, mem);
-	mr = ibv_reg_mr(dev.pd, mem, size, RV_ACCESS | RV_ODP);
+	ASSERT_EQ(0, rv_buf_alloc(&buf, size));
+	mr = rv_reg_all(&dev, &buf, RV_ACCESS | RV_ODP);
 	ASSERT_NE(NULL, mr) TH_LOG("%s", strerror(errno));
 	for (i = 0; i < GIBS; i++)
-		sgl[i] = RV_SGE(mr, mem + (i << 30), 1U << 30);
+		sgl[i] = RV_SGE(mr, buf.base + (i << 30), 1U << 30);
 	before = rv_get("/proc/meminfo", "SUnreclaim:");
 	ASSERT_LT(0, before);
 	ASSERT_EQ(0, rv_advise(dev.pd, NOFAULT, SYNC, sgl, GIBS));
@@ -381,7 +377,7 @@ TEST(advise_no_fault_is_cheap)
 	rv_log("%lld KiB for %d GiB", (long long)took, GIBS);
 	EXPECT_GT(16 * 1024, took);
 	EXPECT_EQ(0, ibv_dereg_mr(mr));
-	munmap(mem, size);
+	rv_buf_free(&buf);
 	rv_dev_close(&dev);
 }
 
