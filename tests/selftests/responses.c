@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the requester makes of responses that a network delivers late or twice.
- * The test is the peer: it answers the packets of a read as it likes.
+ * The test is the peer: it answers a read or an atomic as it likes.
  */
 #include <errno.h>
 #include <string.h>
@@ -53,28 +53,32 @@ FIXTURE_TEARDOWN(responses)
 	tap_close();
 }
 
+/* The request that was posted last, as the peer gets it. */
+static int receive(struct packet *request, uint8_t opcode)
+{
+	uint64_t until = rv_now_ms() + WAIT_MS;
+	static uint8_t frame[FRAME_MAX];
+	size_t len;
+
+	do {
+		len = tap_receive(frame, WAIT_MS);
+		if (!len)
+			return -ETIMEDOUT;
+		packet_parse(request, frame, len);
+	} while (request->opcode != opcode && rv_now_ms() < until);
+
+	return request->opcode == opcode ? 0 : -ETIMEDOUT;
+}
+
 /* Post a read of all of the memory, and receive its request. */
 static int ask(struct rv_qp *q, struct ibv_mr *mr, struct rv_buf *mem,
 	       struct packet *request)
 {
 	struct rv_remote remote = { .addr = 0x10000, .rkey = 0x1234 };
 	struct ibv_sge sge = RV_SGE(mr, mem->base, LEN);
-	uint64_t until = rv_now_ms() + WAIT_MS;
-	static uint8_t frame[FRAME_MAX];
-	size_t len;
-	int err;
+	int err = rv_post_read(q, &sge, 1, remote);
 
-	err = rv_post_read(q, &sge, 1, remote);
-	if (err)
-		return err;
-	do {
-		len = tap_receive(frame, WAIT_MS);
-		if (!len)
-			return -ETIMEDOUT;
-		packet_parse(request, frame, len);
-	} while (request->opcode != OP_READ_REQUEST && rv_now_ms() < until);
-
-	return request->opcode == OP_READ_REQUEST ? 0 : -ETIMEDOUT;
+	return err ? err : receive(request, OP_READ_REQUEST);
 }
 
 static int answer(struct rv_qp *q, uint8_t opcode, uint32_t psn,
@@ -89,6 +93,21 @@ static int answer(struct rv_qp *q, uint8_t opcode, uint32_t psn,
 		.syndrome = ACK,
 		.payload = payload,
 		.payload_len = payload ? MTU : 0,
+	};
+
+	return tap_send(frame, packet_build(&p, frame));
+}
+
+static int answer_atomic(struct rv_qp *q, uint32_t psn, uint64_t old)
+{
+	static uint8_t frame[FRAME_MAX];
+	struct packet p = {
+		.opcode = OP_ATOMIC_ACK,
+		.pkey = 0xffff,
+		.qpn = q->qp->qp_num,
+		.psn = psn,
+		.syndrome = ACK,
+		.swap_add = old,
 	};
 
 	return tap_send(frame, packet_build(&p, frame));
@@ -138,6 +157,44 @@ TEST_F(responses, old_ack)
 		rv_buf_expect(&self->mem, 0, self->data, LEN);
 		EXPECT_EQ(0, rv_buf_check(&self->mem));
 	}
+}
+
+/* An ack for a part of the read: that the peer has it, says nothing of its bytes. */
+TEST_F(responses, ack_of_a_part)
+{
+	uint32_t psn;
+	int i, at;
+
+	for (at = 0; at < PARTS; at++) {
+		rv_rand_fill(self->data, LEN);
+		ASSERT_EQ(0, ask(&self->qp, self->mr, &self->mem, &self->request));
+		psn = self->request.psn;
+		for (i = 0; i < PARTS; i++) {
+			if (i == at)
+				ASSERT_EQ(0, answer(&self->qp, OP_ACK,
+						    (psn + at) & PSN_MASK, NULL));
+			ASSERT_EQ(0, answer_part(&self->qp, psn, i, self->data));
+		}
+		EXPECT_EQ(IBV_WC_SUCCESS, rv_wait(&self->qp));
+		rv_buf_expect(&self->mem, 0, self->data, LEN);
+		EXPECT_EQ(0, rv_buf_check(&self->mem));
+	}
+}
+
+/* An ack for an atomic, before its result. */
+TEST_F(responses, ack_of_an_atomic)
+{
+	struct rv_remote remote = { .addr = 0x10000, .rkey = 0x1234 };
+	struct ibv_sge sge = RV_SGE(self->mr, self->mem.base + 64, 8);
+	uint64_t old = rv_rand();
+
+	ASSERT_EQ(0, rv_post_fetch_add(&self->qp, &sge, remote, 1));
+	ASSERT_EQ(0, receive(&self->request, OP_FETCH_ADD));
+	ASSERT_EQ(0, answer(&self->qp, OP_ACK, self->request.psn, NULL));
+	ASSERT_EQ(0, answer_atomic(&self->qp, self->request.psn, old));
+	EXPECT_EQ(IBV_WC_SUCCESS, rv_wait(&self->qp));
+	rv_buf_expect(&self->mem, 64, &old, sizeof(old));
+	EXPECT_EQ(0, rv_buf_check(&self->mem));
 }
 
 /* All parts twice, as after a retry that wasn't needed. */
