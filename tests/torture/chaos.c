@@ -103,8 +103,10 @@ static void group_reclaim(const pid_t *pids)
 	put_group(rv_rand_below(GROUPS), "memory.reclaim", "16M");
 }
 
-/* Everything that was swapped out comes in; that may be more than fits. */
-/* If there is no room for what comes back, who called swapoff() is killed first. */
+/*
+ * Everything that was swapped out comes in; that may be more than fits. Then who
+ * called swapoff() is killed first.
+ */
 static void swap_off_and_on(const pid_t *pids)
 {
 	pid_t pid = fork();

@@ -40,10 +40,12 @@ static void catch_signals(void)
 
 static int given(struct ibv_mr *mr, const char *what)
 {
+	int err = errno;
+
 	if (mr)
 		return 0;
-	rv_log("%s region: %s", what, strerror(errno));
-	return -errno;
+	rv_log("%s region: %s", what, strerror(err));
+	return -err;
 }
 
 /* A region of a thread's stripe and no other byte; the old one is no more. */
@@ -219,6 +221,12 @@ static int check_all(struct t_process *p)
 	return err;
 }
 
+static int no_thread(int err)
+{
+	rv_log("no thread: %s", strerror(err));
+	return -err;
+}
+
 static int run(struct t_process *p)
 {
 	pthread_t stirrer;
@@ -228,11 +236,11 @@ static int run(struct t_process *p)
 		err = pthread_create(&threads[i].thread, NULL, t_thread_run,
 				     &threads[i]);
 		if (err)
-			return -err;
+			return no_thread(err);
 	}
 	err = pthread_create(&stirrer, NULL, stir, p);
 	if (err)
-		return -err;
+		return no_thread(err);
 	for (i = 0; i < T_THREADS; i++) {
 		pthread_join(threads[i].thread, NULL);
 		if (threads[i].result)
@@ -256,10 +264,13 @@ void t_process_run(int place, int generation, const sigset_t *mask)
 	if (err)
 		rv_log("process %d.%d doesn't start: %s", place, generation,
 		       rv_status(err));
-	if (!err)
+	else
 		err = run(&self);
-	if (err)
+	if (err) {
+		rv_log("process %d.%d fails: %s", place, generation,
+		       rv_status(err));
 		_exit(1);
+	}
 	for (i = 0; i < T_THREADS; i++)
 		t_thread_fini(&threads[i]);
 	err = side_fini(self.a);

@@ -136,7 +136,8 @@ static int fork_and_look(struct t_thread *t)
 	s.off = t->id * s.len;
 	pid = fork();
 	if (!pid)
-		_exit(!!memcmp(t_at(t->p, &s), t_shadow(t->p, &s), s.len));
+		_exit(!!rv_compare("the child's", t_at(t->p, &s),
+				   t_shadow(t->p, &s), s.len));
 	if (pid < 0)
 		return -errno;
 	res = t_verbs[0].fn(t);
