@@ -207,8 +207,11 @@ struct rxe_window *rxe_mirror_make_window(struct rxe_mirror *mirror,
 	unsigned long index = va >> RXE_WINDOW_SHIFT;
 	struct rxe_window *window;
 
+	window = rxe_mirror_near_window(mirror, va);
+	if (likely(window))
+		return window;
 	window = xa_load(&mirror->windows, index);
-	if (unlikely(!window)) {
+	if (!window) {
 		mutex_lock(&mirror->windows_lock);
 		window = xa_load(&mirror->windows, index);
 		if (!window)
@@ -217,7 +220,7 @@ struct rxe_window *rxe_mirror_make_window(struct rxe_mirror *mirror,
 	}
 	if (IS_ERR(window))
 		return window;
-	/* pairs with the load in rxe_mirror_region() */
+	/* pairs with the load in rxe_mirror_near_window() */
 	smp_store_release(rxe_mirror_near(mirror, va), window);
 
 	return window;

@@ -8,9 +8,9 @@
  * A try is a look at the page tables by hmm_range_fault(), and a fault for each
  * page that is missing, which the next try finds there. If the pages of the MR's
  * last fault were missing, these most likely are too, and are faulted in before
- * the first look, which saves that look. A fault that would wait for its memory
- * is left to a thread of its own (rxe_slow.c), so that a queue pair never waits
- * long here.
+ * the first look, which saves that look; a single page is then found by a cheaper
+ * one. A fault that would wait for its memory is left to a thread of its own
+ * (rxe_slow.c), so that a queue pair never waits long here.
  *
  * The loop runs under the collision-retry protocol of mmu interval notifiers. It
  * is our own, not ib_umem_odp's, because that one leaves dev_private_owner of
@@ -54,7 +54,6 @@ static int snapshot(struct rxe_fault *f, unsigned long seq)
 	if (f->flags & RXE_FAULT_WRITE)
 		end = rxe_fault_va(f, f->end);
 	memset(f->pfns, 0, pages * sizeof(*f->pfns));
-	f->blind = false;
 
 	return rxe_mirror_look(&range, start, end);
 }
@@ -157,6 +156,28 @@ static int fault_missing(struct rxe_fault *f)
 }
 
 /*
+ * Fault in without a look. Where nothing was missing, nothing is lost but a little
+ * time. What can't be had is tried again after a look. Returns whether there is
+ * no need for one: a single page was all, and is there.
+ */
+static bool fault_blindly(struct rxe_fault *f)
+{
+	int err = fault_missing(f);
+
+	f->blind = false;
+	if (err != -EAGAIN) {
+		f->ahead_done = false;
+		f->looks_again = false;
+		return false;
+	}
+	if (!(f->flags & RXE_FAULT_WRITE) || f->around_first != f->around_last)
+		return false;
+	f->pfns[0] = rxe_mirror_peek(f->mmr->mirror->mm, rxe_fault_va(f, f->first));
+
+	return f->pfns[0];
+}
+
+/*
  * Look, and fault in what is missing. hmm_range_fault() could do both, but not
  * without waiting, not on hugetlbfs, whose lock it holds meanwhile, and not for
  * a page of ours on the device that may be read but not written.
@@ -164,10 +185,11 @@ static int fault_missing(struct rxe_fault *f)
 static int walk(struct rxe_fault *f, unsigned long seq)
 {
 	struct mm_struct *mm = f->mmr->mirror->mm;
-	int err;
+	int err = 0;
 
 	mmap_read_lock(mm);
-	err = snapshot(f, seq);
+	if (!f->blind || !fault_blindly(f))
+		err = snapshot(f, seq);
 	rxe_race_reach(RXE_RACE_FAULT_LOOKED);
 	if (!err && !(f->flags & RXE_FAULT_SNAPSHOT))
 		err = fault_missing(f);
@@ -226,26 +248,6 @@ static int try_fault(struct rxe_fault *f)
 	return ret;
 }
 
-/*
- * Fault in without a look. Where nothing was missing, nothing is lost but a little
- * time. What can't be had is tried again after a look.
- */
-static void fault_blindly(struct rxe_fault *f, struct rxe_fault_budget *budget)
-{
-	struct mm_struct *mm = f->mmr->mirror->mm;
-	int err;
-
-	mmap_read_lock(mm);
-	err = fault_missing(f);
-	mmap_read_unlock(mm);
-	if (err == -EAGAIN) {
-		rxe_fault_budget_restart(budget);
-	} else {
-		f->ahead_done = false;
-		f->looks_again = false;
-	}
-}
-
 /* Is it likely that pages are missing? Every now and then only a look can tell. */
 static bool expects_missing(struct rxe_fault *f)
 {
@@ -258,21 +260,32 @@ static bool expects_missing(struct rxe_fault *f)
 	return true;
 }
 
+/*
+ * What the first try teaches. One that began with a fault may have lost to what
+ * that changed, which is no invalidation to give up on.
+ */
+static int learn(struct rxe_fault *f, bool was_blind, int ret)
+{
+	if (!was_blind)
+		WRITE_ONCE(f->mmr->missing, ret == -EAGAIN ? MISSING_RUN : 0);
+	else if (ret == -EBUSY)
+		ret = -EAGAIN;
+
+	return ret;
+}
+
 static int fault_loop(struct rxe_fault *f, struct rxe_fault_budget *budget)
 {
 	struct rxe_dev *rxe = f->mmr->mirror->rxe;
-	bool sure = !f->blind;
+	bool was_blind = f->blind, first = true;
 	int look, ret;
 
-	if (!sure)
-		fault_blindly(f, budget);
-	for (;;) {
+	for (;; first = false) {
 		look = rxe_dmem_look_begin();
 		ret = try_fault(f);
 		rxe_dmem_look_end(look);
-		if (sure)
-			WRITE_ONCE(f->mmr->missing, ret == -EAGAIN ? MISSING_RUN : 0);
-		sure = false;
+		if (first)
+			ret = learn(f, was_blind, ret);
 		if (ret == -EAGAIN) {
 			/* it was faulted in, and that it took time is no loss */
 			rxe_fault_budget_restart(budget);

@@ -20,15 +20,27 @@ static inline struct rxe_window **rxe_mirror_near(struct rxe_mirror *mirror,
 	return &mirror->near[(va >> RXE_WINDOW_SHIFT) & (RXE_NEAR_WINDOWS - 1)];
 }
 
-/* The region of @va, or NULL; the caller holds RCU or gc_sem. */
-static inline struct rxe_region *rxe_mirror_region(struct rxe_mirror *mirror,
-						   unsigned long va)
+/* The window of @va if it is kept there, or NULL. */
+static inline struct rxe_window *rxe_mirror_near_window(struct rxe_mirror *mirror,
+							unsigned long va)
 {
 	struct rxe_window *window;
 
 	/* pairs with smp_store_release() in rxe_mirror_make_window() */
 	window = smp_load_acquire(rxe_mirror_near(mirror, va));
 	if (unlikely(!window || (va ^ window->start) >> RXE_WINDOW_SHIFT))
+		return NULL;
+
+	return window;
+}
+
+/* The region of @va, or NULL; the caller holds RCU or gc_sem. */
+static inline struct rxe_region *rxe_mirror_region(struct rxe_mirror *mirror,
+						   unsigned long va)
+{
+	struct rxe_window *window = rxe_mirror_near_window(mirror, va);
+
+	if (unlikely(!window))
 		window = xa_load(&mirror->windows, va >> RXE_WINDOW_SHIFT);
 	if (!window)
 		return NULL;
