@@ -9,10 +9,10 @@
  *	promote-2M-thp ...		transparent huge pages
  *	demote-4K ...			back
  *	promote-4K-noread ...		without what test_hmm takes to read it
- *	fault-back-1M			the CPU reads a byte of each page
- *	fault-back-1M-1			the same with cpu_fault_pages=1
- *	fault-back-1M-thp		the same of a huge page, which comes as one
- *	evict-64M			the device loses its memory
+ *	fault-back-4K ... 256M		the CPU reads a byte of each page
+ *	fault-back-2M-thp ...		a huge page comes as one
+ *	fault-back-1M-1			with cpu_fault_pages=1
+ *	evict-4K ... evict-2M-thp ...	the device loses its memory
  *
  * Needs rdma_rxe with an rxe0, test_hmm and bare_copy loaded. The drivers take turns,
  * on memory of their own. Pinned stands for copy_highpage() over as many pages.
@@ -106,34 +106,62 @@ static void tell(const char *row, size_t len, const double took[WAYS])
 			bench_rate(row, sides[w], len, 1, took[w]);
 }
 
+/* Memory of the same kind for each driver. */
+struct area {
+	uint8_t *mem[2];
+	struct ibv_mr *mr;
+	size_t len;
+};
+
+static void area_init(struct area *a, size_t len, int advice)
+{
+	int i;
+
+	a->len = len;
+	for (i = 0; i < 2; i++) {
+		a->mem[i] = bench_map(len, advice);
+		memset(a->mem[i], 0x5a, len);
+	}
+	a->mr = bench_reg(&dev, a->mem[OURS], len, BENCH_ODP);
+}
+
+static void area_fini(struct area *a)
+{
+	int i;
+
+	bench_dereg(a->mr);
+	for (i = 0; i < 2; i++)
+		bench_unmap(a->mem[i], a->len);
+}
+
+static const char *kind_of(size_t len, int advice)
+{
+	return bench_row("%s%s", bench_size(len),
+			 advice == MADV_HUGEPAGE ? "-thp" : "");
+}
+
+/* At first both have to make their memory: turn -1 doesn't count. */
 static void move(size_t len, int advice, int turns)
 {
-	const char *name = bench_row("%s%s", bench_size(len),
-				     advice == MADV_HUGEPAGE ? "-thp" : "");
+	const char *name = kind_of(len, advice);
 	const char *promote = bench_row("promote-%s", name);
 	const char *demote = bench_row("demote-%s", name);
 	const char *noread = bench_row("promote-%s-noread", name);
-	uint8_t *mem[2] = { NULL, NULL };
-	struct ibv_mr *mr;
-	int i, t;
+	struct area a;
+	int t;
 
 	if (!bench_wants(promote) && !bench_wants(demote) &&
 	    !bench_wants(noread))
 		return;
-	for (i = 0; i < 2; i++) {
-		mem[i] = bench_map(len, advice);
-		memset(mem[i], 0x5a, len);
-	}
-	mr = bench_reg(&dev, mem[OURS], len, BENCH_ODP);
-	/* at first both have to make their memory */
+	area_init(&a, len, advice);
 	for (t = -1; t < turns; t++) {
 		double to[WAYS], back[WAYS], less[WAYS], copy = bare(len);
 
-		to[HMM] = theirs(HMM_DMIRROR_MIGRATE_TO_DEV, mem[HMM], len);
-		less[HMM] = to[HMM] - theirs(HMM_DMIRROR_READ, mem[HMM], len);
-		back[HMM] = theirs(HMM_DMIRROR_MIGRATE_TO_SYS, mem[HMM], len);
-		to[OURS] = less[OURS] = ours(mr, RXE_HMM_PLACE_DEVICE, len);
-		back[OURS] = ours(mr, RXE_HMM_PLACE_SYSTEM, len);
+		to[HMM] = theirs(HMM_DMIRROR_MIGRATE_TO_DEV, a.mem[HMM], len);
+		less[HMM] = to[HMM] - theirs(HMM_DMIRROR_READ, a.mem[HMM], len);
+		back[HMM] = theirs(HMM_DMIRROR_MIGRATE_TO_SYS, a.mem[HMM], len);
+		to[OURS] = less[OURS] = ours(a.mr, RXE_HMM_PLACE_DEVICE, len);
+		back[OURS] = ours(a.mr, RXE_HMM_PLACE_SYSTEM, len);
 		to[BARE] = less[BARE] = back[BARE] = copy;
 		if (t < 0)
 			continue;
@@ -141,9 +169,7 @@ static void move(size_t len, int advice, int turns)
 		tell(demote, len, back);
 		tell(noread, len, less);
 	}
-	bench_dereg(mr);
-	for (i = 0; i < 2; i++)
-		bench_unmap(mem[i], len);
+	area_fini(&a);
 }
 
 static double read_all(const uint8_t *mem, size_t len)
@@ -157,60 +183,68 @@ static double read_all(const uint8_t *mem, size_t len)
 	return since(start);
 }
 
-static void fault_back(const char *row, int pages, int advice)
+/* @pages: as cpu_fault_pages, or 0 for what it is. */
+static void fault_back(size_t len, int advice, int turns, int pages)
 {
-	size_t len = advice == MADV_HUGEPAGE ? RV_HUGE : MIB;
-	uint8_t *mem[2];
-	struct ibv_mr *mr;
-	int i, t;
+	const char *row = bench_row("fault-back-%s", kind_of(len, advice));
+	int64_t before = rv_get(FAULT_PAGES, NULL);
+	struct area a;
+	int t;
+
+	if (pages)
+		row = bench_row("%s-%d", row, pages);
+	if (!bench_wants(row))
+		return;
+	area_init(&a, len, advice);
+	if (pages)
+		bench_must(rv_put(FAULT_PAGES, "%d", pages), FAULT_PAGES);
+	for (t = -1; t < turns; t++) {
+		double took[WAYS] = { 0 };
+
+		theirs(HMM_DMIRROR_MIGRATE_TO_DEV, a.mem[HMM], len);
+		took[HMM] = read_all(a.mem[HMM], len);
+		ours(a.mr, RXE_HMM_PLACE_DEVICE, len);
+		took[OURS] = read_all(a.mem[OURS], len);
+		if (t >= 0)
+			tell(row, len, took);
+	}
+	bench_must(rv_put(FAULT_PAGES, "%d", (int)before), FAULT_PAGES);
+	area_fini(&a);
+}
+
+static void evict(size_t len, int advice, int turns)
+{
+	const char *row = bench_row("evict-%s", kind_of(len, advice));
+	struct area a;
+	int t;
 
 	if (!bench_wants(row))
 		return;
-	for (i = 0; i < 2; i++) {
-		mem[i] = bench_map(RV_HUGE, advice);
-		memset(mem[i], 0x5a, RV_HUGE);
-	}
-	mr = bench_reg(&dev, mem[OURS], len, BENCH_ODP);
-	bench_must(rv_put(FAULT_PAGES, "%d", pages), FAULT_PAGES);
-	for (t = 0; t < 5; t++) {
-		double took[WAYS] = { 0 };
-
-		theirs(HMM_DMIRROR_MIGRATE_TO_DEV, mem[HMM], len);
-		took[HMM] = read_all(mem[HMM], MIB);
-		ours(mr, RXE_HMM_PLACE_DEVICE, len);
-		took[OURS] = read_all(mem[OURS], MIB);
-		tell(row, MIB, took);
-	}
-	bench_must(rv_put(FAULT_PAGES, "64"), FAULT_PAGES);
-	bench_dereg(mr);
-	for (i = 0; i < 2; i++)
-		bench_unmap(mem[i], RV_HUGE);
-}
-
-static void evict(void)
-{
-	size_t len = 64 * MIB;
-	struct ibv_mr *mr;
-	uint8_t *mem;
-	int t;
-
-	if (!bench_wants("evict-64M"))
-		return;
-	mem = bench_map(len, MADV_NOHUGEPAGE);
-	memset(mem, 0x5a, len);
-	mr = bench_reg(&dev, mem, len, BENCH_ODP);
-	for (t = 0; t < bench_quick(3, 1); t++) {
+	area_init(&a, len, advice);
+	for (t = 0; t < turns; t++) {
 		double took[WAYS] = { 0 }, start;
 
-		ours(mr, RXE_HMM_PLACE_DEVICE, len);
+		theirs(HMM_DMIRROR_MIGRATE_TO_DEV, a.mem[HMM], len);
+		took[HMM] = theirs(HMM_DMIRROR_RELEASE, a.mem[HMM], len);
+		ours(a.mr, RXE_HMM_PLACE_DEVICE, len);
 		start = bench_now();
 		bench_must(rv_dmem_resize(NULL, "0"), "memory_size");
 		took[OURS] = since(start);
 		bench_must(rv_dmem_resize(NULL, "512M"), "memory_size");
-		tell("evict-64M", len, took);
+		tell(row, len, took);
 	}
-	bench_dereg(mr);
-	bench_unmap(mem, len);
+	area_fini(&a);
+}
+
+static void all(size_t len, int advice)
+{
+	int turns = len < MIB ? MAX_TURNS : len < 64 * MIB ? 5 : 1;
+
+	move(len, advice, turns);
+	fault_back(len, advice, turns, 0);
+	if (len == MIB)
+		fault_back(len, advice, turns, 1);
+	evict(len, advice, turns < 5 ? turns : 5);
 }
 
 static int repeat(const char *id, int seconds)
@@ -255,20 +289,14 @@ int main(int argc, char **argv)
 		return repeat(argv[2], atoi(argv[3]));
 
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		int turns = sizes[i] < MIB ? MAX_TURNS : sizes[i] < 64 * MIB ? 5 : 1;
-
 		if (sizes[i] > 8 * MIB && bench_quick(0, 1))
 			break;
 		memset(bounce, 0, sizes[i]);
 		if (sizes[i] != 2 * MIB)
-			move(sizes[i], MADV_NOHUGEPAGE, turns);
+			all(sizes[i], MADV_NOHUGEPAGE);
 		if (sizes[i] >= 2 * MIB)
-			move(sizes[i], MADV_HUGEPAGE, turns);
+			all(sizes[i], MADV_HUGEPAGE);
 	}
-	fault_back("fault-back-1M", 64, MADV_NOHUGEPAGE);
-	fault_back("fault-back-1M-1", 1, MADV_NOHUGEPAGE);
-	fault_back("fault-back-1M-thp", 64, MADV_HUGEPAGE);
-	evict();
 
 	return 0;
 }
