@@ -9,20 +9,16 @@
 #include <rdma/ib_user_ioctl_verbs.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/prctl.h>
 
 #include "kselftest_harness.h"
 #include "lib/rv.h"
+#include "lib/rv_call.h"
 
 #define PAGES		64
 #define LEN		(PAGES * RV_PAGE)
 #define NOBODY		65534
 #define SYSTEM		RXE_HMM_PLACE_SYSTEM
 #define DEVICE		RXE_HMM_PLACE_DEVICE
-
-static const unsigned int methods[] = {
-	RXE_HMM_METHOD_MIGRATE, RXE_HMM_METHOD_PREFER, RXE_HMM_METHOD_QUERY_RANGE,
-};
 
 FIXTURE(uapi)
 {
@@ -84,68 +80,6 @@ FIXTURE_TEARDOWN(uapi)
 	rv_buf_free(&self->buf);
 	rv_dev_close(&self->dev);
 }
-
-/* One call of any method, put together by hand. */
-struct call {
-	unsigned int method;
-	struct rxe_hmm_range range;
-	bool by_handle, by_number;
-	uint64_t handle, number;
-	const void *range_at;
-	size_t range_len;
-	void *resp_at;
-	size_t resp_len;
-	uint8_t resp[256];
-};
-
-static void call_init(struct call *c, unsigned int method, struct ibv_mr *mr)
-{
-	memset(c, 0, sizeof(*c));
-	c->method = method;
-	c->range.length = mr->length;
-	c->by_handle = true;
-	c->handle = mr->handle;
-	c->range_at = &c->range;
-	c->range_len = sizeof(c->range);
-	c->resp_at = c->resp;
-	c->resp_len = sizeof(c->resp);
-	memset(c->resp, 0xaa, sizeof(c->resp));
-}
-
-static int call_run(struct call *c, struct ibv_context *ctx)
-{
-	struct rv_ioctl i;
-
-	rv_ioctl_init(&i, UVERBS_OBJECT_MR, c->method);
-	if (c->by_handle)
-		rv_ioctl_handle(&i, RXE_HMM_ATTR_MR_HANDLE, c->handle);
-	if (c->by_number)
-		rv_ioctl_number(&i, RXE_HMM_ATTR_MR_NUMBER, c->number,
-				sizeof(uint32_t));
-	if (c->range_at)
-		rv_ioctl_buf(&i, RXE_HMM_ATTR_MR_RANGE, c->range_at,
-			     c->range_len);
-	if (c->resp_at && c->method != RXE_HMM_METHOD_PREFER)
-		rv_ioctl_buf(&i, RXE_HMM_ATTR_MR_RESP, c->resp_at, c->resp_len);
-	return rv_ioctl_run(&i, ctx);
-}
-
-/*
- * Every method, with _change made to the call _c of this region: the same
- * error. The range is good and goes to RAM if _change doesn't say otherwise.
- */
-#define EXPECT_CALLS(_err, _mr, _change) do {				\
-	struct call _c;							\
-	int _i;								\
-	for (_i = 0; _i < ARRAY_SIZE(methods); _i++) {			\
-		call_init(&_c, methods[_i], _mr);			\
-		_change;						\
-		EXPECT_EQ(_err, call_run(&_c, (_mr)->context))		\
-			TH_LOG("method %d, offset %#llx, length %#llx", _i, \
-			       (long long)_c.range.offset,		\
-			       (long long)_c.range.length);		\
-	}								\
-} while (0)
 
 TEST_F(uapi, caps)
 {
@@ -317,7 +251,7 @@ TEST_F(uapi, longer_and_shorter)
 		struct rxe_hmm_range range;
 		uint64_t more[4];
 	} longer = { .range.length = LEN };
-	struct call c;
+	struct rv_call c;
 	int i;
 
 	EXPECT_CALLS(0, self->mr, _c.range_at = &longer;
@@ -331,32 +265,32 @@ TEST_F(uapi, longer_and_shorter)
 	EXPECT_CALLS(-EINVAL, self->mr, _c.range_len--);
 	EXPECT_CALLS(-EINVAL, self->mr, _c.range_len = 0);
 
-	call_init(&c, RXE_HMM_METHOD_MIGRATE, self->mr);
-	ASSERT_EQ(0, call_run(&c, self->dev.ctx));
+	rv_call_init(&c, RXE_HMM_METHOD_MIGRATE, self->mr);
+	ASSERT_EQ(0, rv_call_run(&c, self->dev.ctx));
 	for (i = sizeof(struct rxe_hmm_migrate_resp); i < sizeof(c.resp); i++)
 		ASSERT_EQ(0, c.resp[i]);
-	call_init(&c, RXE_HMM_METHOD_MIGRATE, self->mr);
+	rv_call_init(&c, RXE_HMM_METHOD_MIGRATE, self->mr);
 	c.resp_len = sizeof(struct rxe_hmm_migrate_resp) - 1;
-	ASSERT_EQ(-EINVAL, call_run(&c, self->dev.ctx));
+	ASSERT_EQ(-EINVAL, rv_call_run(&c, self->dev.ctx));
 	EXPECT_EQ(0xaa, c.resp[0]);
-	call_init(&c, RXE_HMM_METHOD_QUERY_RANGE, self->mr);
+	rv_call_init(&c, RXE_HMM_METHOD_QUERY_RANGE, self->mr);
 	c.resp_len = sizeof(struct rxe_hmm_query_range_resp) - 1;
-	ASSERT_EQ(-EINVAL, call_run(&c, self->dev.ctx));
+	ASSERT_EQ(-EINVAL, rv_call_run(&c, self->dev.ctx));
 	EXPECT_EQ(0xaa, c.resp[0]);
 }
 
 TEST_F(uapi, bad_pointers)
 {
-	struct call c;
+	struct rv_call c;
 	int i;
 
 	EXPECT_CALLS(-EFAULT, self->mr, _c.range_at = (void *)8);
-	for (i = 0; i < ARRAY_SIZE(methods); i++) {
-		if (methods[i] == RXE_HMM_METHOD_PREFER)
+	for (i = 0; i < RV_CALL_METHODS; i++) {
+		if (rv_call_methods[i] == RXE_HMM_METHOD_PREFER)
 			continue;
-		call_init(&c, methods[i], self->mr);
+		rv_call_init(&c, rv_call_methods[i], self->mr);
 		c.resp_at = (void *)8;
-		EXPECT_EQ(-EFAULT, call_run(&c, self->dev.ctx));
+		EXPECT_EQ(-EFAULT, rv_call_run(&c, self->dev.ctx));
 	}
 }
 
@@ -370,11 +304,11 @@ TEST_F(uapi, missing_attributes)
 
 TEST_F(uapi, unknown_calls)
 {
-	struct call c;
+	struct rv_call c;
 	struct rv_ioctl i;
 
-	call_init(&c, RXE_HMM_METHOD_QUERY_HEAT + 1, self->mr);
-	EXPECT_EQ(-EPROTONOSUPPORT, call_run(&c, self->dev.ctx));
+	rv_call_init(&c, RXE_HMM_METHOD_QUERY_HEAT + 1, self->mr);
+	EXPECT_EQ(-EPROTONOSUPPORT, rv_call_run(&c, self->dev.ctx));
 
 	rv_ioctl_init(&i, UVERBS_OBJECT_MR, RXE_HMM_METHOD_PREFER);
 	rv_ioctl_handle(&i, RXE_HMM_ATTR_MR_HANDLE, self->mr->handle);
@@ -430,15 +364,15 @@ TEST_F(uapi, pinned_region)
 /* The memory is the parent's; the child has but the file. */
 TEST_F(uapi, fork_child)
 {
-	struct call c;
+	struct rv_call c;
 	int pid, i, status;
 
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		for (i = 0; i < ARRAY_SIZE(methods); i++) {
-			call_init(&c, methods[i], self->mr);
-			if (call_run(&c, self->dev.ctx) != -EPERM)
+		for (i = 0; i < RV_CALL_METHODS; i++) {
+			rv_call_init(&c, rv_call_methods[i], self->mr);
+			if (rv_call_run(&c, self->dev.ctx) != -EPERM)
 				_exit(1 + i);
 		}
 		_exit(0);
@@ -513,7 +447,7 @@ static int call_as_nobody(struct rv_buf *buf)
 {
 	struct rv_dev dev;
 	struct ibv_mr *mr;
-	struct call c;
+	struct rv_call c;
 	int i, bad = 0;
 
 	if (setuid(NOBODY) || rv_dev_open(&dev, NULL))
@@ -521,13 +455,13 @@ static int call_as_nobody(struct rv_buf *buf)
 	mr = rv_reg_all(&dev, buf, RV_ACCESS | RV_ODP);
 	if (!mr)
 		return 101;
-	for (i = 0; i < ARRAY_SIZE(methods); i++) {
-		call_init(&c, methods[i], mr);
-		bad += call_run(&c, dev.ctx) != 0;
+	for (i = 0; i < RV_CALL_METHODS; i++) {
+		rv_call_init(&c, rv_call_methods[i], mr);
+		bad += rv_call_run(&c, dev.ctx) != 0;
 		c.by_handle = false;
 		c.by_number = true;
 		c.number = 1;
-		bad += call_run(&c, dev.ctx) != -EPERM;
+		bad += rv_call_run(&c, dev.ctx) != -EPERM;
 	}
 	bad += ibv_dereg_mr(mr) != 0;
 	rv_dev_close(&dev);
@@ -570,48 +504,19 @@ TEST_F(uapi, migrate_large)
 	munmap(mem, size);
 }
 
-/* Calls until the region is gone; what else they get is remembered. */
-struct caller {
-	struct ibv_context *ctx;
-	struct call call;
-	pthread_t thread;
-	atomic_int calls;
-	int odd;
-};
-
-static void *call_until_gone(void *arg)
-{
-	struct caller *c = arg;
-	int i, err;
-
-	for (i = 0; ; i++) {
-		c->call.method = methods[i % ARRAY_SIZE(methods)];
-		c->call.range.place = 0;
-		if (c->call.method == RXE_HMM_METHOD_MIGRATE)
-			c->call.range.place = i & 1 ? SYSTEM : DEVICE;
-		err = call_run(&c->call, c->ctx);
-		atomic_fetch_add(&c->calls, 1);
-		if (err == -ENOENT)
-			return NULL;
-		/* the region is on its way out, or device memory is off */
-		if (err && err != -EBUSY && err != -EOPNOTSUPP)
-			c->odd = err;
-	}
-}
-
 /* A region goes away while calls that name it by its handle run. */
 TEST_F(uapi, dereg_under_calls)
 {
-	struct caller c = { .ctx = self->dev.ctx };
+	struct rv_caller c = { .ctx = self->dev.ctx };
 	struct ibv_mr *mr;
 	int i, err;
 
 	for (i = 0; i < rv_shrink(100); i++) {
 		mr = rv_reg_all(&self->dev, &self->buf, RV_ACCESS | RV_ODP);
 		ASSERT_NE(NULL, mr);
-		call_init(&c.call, 0, mr);
+		rv_call_init(&c.call, 0, mr);
 		atomic_store(&c.calls, 0);
-		ASSERT_EQ(0, pthread_create(&c.thread, NULL, call_until_gone,
+		ASSERT_EQ(0, pthread_create(&c.thread, NULL, rv_call_until_gone,
 					    &c));
 		ASSERT_TRUE(rv_wait_for(atomic_load(&c.calls) > i % 7));
 		while ((err = ibv_dereg_mr(mr)) == EBUSY)
@@ -670,180 +575,6 @@ TEST_F(uapi, unprivileged)
 	if (!pid)
 		_exit(call_as_nobody(&self->buf));
 	EXPECT_EQ(0, rv_reap(pid));
-}
-
-/* The administrator names any region by its number. */
-
-FIXTURE(uapi_number)
-{
-	struct rv_dev dev;
-	struct rv_buf buf;
-	struct ibv_mr *mr;
-	int64_t number;
-};
-
-FIXTURE_SETUP(uapi_number)
-{
-	if (geteuid())
-		SKIP(return, "not root");
-	ASSERT_EQ(0, rv_dev_open(&self->dev, NULL));
-	ASSERT_EQ(0, rv_buf_alloc(&self->buf, LEN));
-	rv_buf_fill(&self->buf);
-	self->mr = rv_reg_all(&self->dev, &self->buf, RV_ACCESS | RV_ODP);
-	ASSERT_NE(NULL, self->mr);
-	self->number = rv_stat_mrn(&self->dev, self->mr->lkey);
-	ASSERT_LE(0, self->number);
-}
-
-FIXTURE_TEARDOWN(uapi_number)
-{
-	EXPECT_EQ(0, rv_buf_check(&self->buf));
-	EXPECT_EQ(0, ibv_dereg_mr(self->mr));
-	rv_buf_free(&self->buf);
-	rv_dev_close(&self->dev);
-}
-
-TEST_F(uapi_number, own)
-{
-	EXPECT_CALLS(0, self->mr, _c.by_handle = false; _c.by_number = true;
-		     _c.number = self->number);
-	EXPECT_CALLS(-EINVAL, self->mr, _c.by_number = true;
-		     _c.number = self->number);
-	EXPECT_CALLS(-EINVAL, self->mr, _c.by_handle = false; _c.by_number = true;
-		     _c.number = self->number | 1ULL << 32);
-	EXPECT_CALLS(-ENOENT, self->mr, _c.by_handle = false; _c.by_number = true;
-		     _c.number = UINT32_MAX);
-	EXPECT_CALLS(-ERANGE, self->mr, _c.by_handle = false; _c.by_number = true;
-		     _c.number = self->number; _c.range.length = LEN + RV_PAGE);
-}
-
-TEST_F(uapi_number, pinned)
-{
-	struct ibv_mr *mr = rv_reg_all(&self->dev, &self->buf, RV_ACCESS);
-	int64_t number;
-
-	ASSERT_NE(NULL, mr);
-	number = rv_stat_mrn(&self->dev, mr->lkey);
-	ASSERT_LE(0, number);
-	EXPECT_CALLS(-EINVAL, mr, _c.by_handle = false; _c.by_number = true;
-		     _c.number = number);
-	ASSERT_EQ(0, ibv_dereg_mr(mr));
-	EXPECT_CALLS(-ENOENT, self->mr, _c.by_handle = false; _c.by_number = true;
-		     _c.number = number);
-}
-
-/* From another process, through a context of its own. */
-TEST_F(uapi_number, other_process)
-{
-	struct ibv_context *ctx;
-	int pid, i, status;
-	struct call c;
-
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		ctx = ibv_open_device(self->dev.ctx->device);
-		if (!ctx)
-			_exit(100);
-		for (i = 0; i < ARRAY_SIZE(methods); i++) {
-			call_init(&c, methods[i], self->mr);
-			c.by_handle = false;
-			c.by_number = true;
-			c.number = self->number;
-			if (call_run(&c, ctx))
-				_exit(1 + i);
-		}
-		_exit(0);
-	}
-	status = rv_reap(pid);
-	EXPECT_EQ(0, status);
-}
-
-/* Deregistration waits for the call that is running, and then it is gone. */
-TEST_F(uapi_number, dereg_under_calls)
-{
-	struct caller c = { .ctx = self->dev.ctx };
-	struct ibv_mr *mr;
-	int64_t number;
-	int i;
-
-	for (i = 0; i < rv_shrink(100); i++) {
-		mr = rv_reg_all(&self->dev, &self->buf, RV_ACCESS | RV_ODP);
-		ASSERT_NE(NULL, mr);
-		number = rv_stat_mrn(&self->dev, mr->lkey);
-		ASSERT_LE(0, number);
-		call_init(&c.call, 0, mr);
-		c.call.by_handle = false;
-		c.call.by_number = true;
-		c.call.number = number;
-		atomic_store(&c.calls, 0);
-		ASSERT_EQ(0, pthread_create(&c.thread, NULL, call_until_gone,
-					    &c));
-		ASSERT_TRUE(rv_wait_for(atomic_load(&c.calls) > i % 7));
-		ASSERT_EQ(0, ibv_dereg_mr(mr));
-		ASSERT_EQ(0, pthread_join(c.thread, NULL));
-		ASSERT_EQ(0, c.odd);
-	}
-}
-
-/*
- * Registers a region and leaves it to a child, which has the context too and
- * lives until it is told: then there is a region without its process.
- */
-static void leave_region(int tell, int wait)
-{
-	struct rv_dev dev;
-	struct rv_buf buf;
-	struct ibv_mr *mr;
-	uint32_t key;
-
-	if (rv_dev_open(&dev, NULL) || rv_buf_alloc(&buf, LEN))
-		_exit(1);
-	mr = rv_reg_all(&dev, &buf, RV_ACCESS | RV_ODP);
-	if (!mr)
-		_exit(2);
-	key = mr->lkey;
-	if (!fork()) {
-		char c;
-
-		/* the end of the parent's pipe */
-		_exit(read(wait, &c, 1) != 0);
-	}
-	_exit(write(tell, &key, sizeof(key)) != sizeof(key));
-}
-
-TEST_F(uapi_number, process_gone)
-{
-	int tell[2], wait[2], pid;
-	struct call c;
-	uint32_t key;
-	int64_t number;
-
-	ASSERT_EQ(0, pipe(tell));
-	ASSERT_EQ(0, pipe(wait));
-	/* The grandchild is ours when its parent is gone. */
-	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		close(wait[1]);
-		leave_region(tell[1], wait[0]);
-	}
-	close(wait[0]);
-	ASSERT_EQ(0, rv_reap(pid));
-	ASSERT_EQ(sizeof(key), read(tell[0], &key, sizeof(key)));
-	number = rv_stat_mrn(&self->dev, key);
-	ASSERT_LE(0, number);
-
-	call_init(&c, RXE_HMM_METHOD_MIGRATE, self->mr);
-	c.by_handle = false;
-	c.by_number = true;
-	c.number = number;
-	EXPECT_EQ(-ESRCH, call_run(&c, self->dev.ctx));
-	c.method = RXE_HMM_METHOD_QUERY_RANGE;
-	EXPECT_EQ(-ESRCH, call_run(&c, self->dev.ctx));
-	close(wait[1]);
-	EXPECT_TRUE(rv_wait_for(call_run(&c, self->dev.ctx) == -ENOENT));
 }
 
 RV_HARNESS_MAIN
