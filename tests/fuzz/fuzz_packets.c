@@ -21,6 +21,7 @@
 
 #include "model.h"
 #include "packet.h"
+#include "requests.h"
 #include "rv.h"
 #include "rv_hmm.h"
 #include "tap.h"
@@ -29,11 +30,8 @@
 #define SECONDS		60
 #define REPORT_MS	10000
 #define ANSWER_MS	30000
-#define STEPS		24
-#define PAYLOAD_MAX	4200
 
-#define MIB		(1UL << 20)
-#define REGION		(2 * MIB)		/* of the mirror */
+#define REGION		REQUESTS_EDGE		/* of the mirror */
 #define BUF_LEN		(REGION + 256 * 1024)
 #define RECV_OFF	(64 * 1024)
 #define RECV_ROOM	(3 * RV_PAGE)
@@ -54,8 +52,7 @@ static struct ibv_mr *control_mr;
 
 static struct rv_qp target;
 static struct ibv_qp *idle;		/* never got further than INIT */
-static uint32_t last_psns[STEPS];
-static unsigned int n_packets;
+static struct requests requests = { .model = &model };
 static bool verbose;
 static uint64_t sent, kills;
 
@@ -70,11 +67,6 @@ static void tell(const char *fmt, ...)
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	rv_log("%s", line);
-}
-
-static bool one_in(unsigned int n)
-{
-	return !rv_rand_below(n);
 }
 
 /* --- the regions ---------------------------------------------------------- */
@@ -134,264 +126,6 @@ static int register_all(void)
 
 /* --- packets -------------------------------------------------------------- */
 
-static bool under_way(void)
-{
-	unsigned int last = model.opcode < 0 ? 0 : packet_parts(model.opcode);
-
-	return last & (P_FIRST | P_MIDDLE) && !(last & P_LAST);
-}
-
-static uint32_t some_length(uint32_t max)
-{
-	uint32_t len;
-
-	switch (rv_rand_below(5)) {
-	case 0:
-		len = rv_rand_below(20);
-		break;
-	case 1:
-		len = model.mtu * rv_rand_below(4) + rv_rand_below(3) - 1;
-		break;
-	case 2:
-		len = RV_PAGE * rv_rand_below(3) + rv_rand_below(3) - 1;
-		break;
-	default:
-		len = rv_rand_below(3 * model.mtu);
-		break;
-	}
-	return len > max ? rv_rand_below(max + 1) : len;
-}
-
-/* Within the region, and mostly where something begins or ends. */
-static uint64_t some_va(const struct model_mr *mr, uint32_t len)
-{
-	uint64_t room = mr->length - len, off, edge;
-
-	switch (rv_rand_below(6)) {
-	case 0:
-		off = 0;
-		break;
-	case 1:
-		off = room;
-		break;
-	case 2:
-		edge = REGION - mr->off;
-		off = edge - rv_rand_below(len + 2);
-		break;
-	case 3:
-	case 4:
-		edge = (rv_rand_below(mr->length) + mr->off) & -RV_PAGE;
-		off = edge - mr->off - rv_rand_below(len + 2);
-		break;
-	default:
-		off = rv_rand_below(room + 1);
-		break;
-	}
-	return mr->iova + (off > room ? rv_rand_below(room + 1) : off);
-}
-
-static const struct model_mr *some_mr(void)
-{
-	static const uint8_t likely[] = { 0, 0, 0, 2, 3, 7 };
-
-	if (one_in(20))
-		return &model.mrs[rv_rand_below(MODEL_MRS)];
-	return &model.mrs[likely[rv_rand_below(sizeof(likely))]];
-}
-
-static void set_payload(struct packet *p, size_t len)
-{
-	static uint8_t bytes[PAYLOAD_MAX];
-
-	rv_rand_fill(bytes, len);
-	p->payload = bytes;
-	p->payload_len = len;
-	p->pad = -len & 3;
-}
-
-static void next_of_message(struct packet *p)
-{
-	bool is_write = packet_parts(model.opcode) & P_WRITE;
-	uint32_t left = is_write ? model.resid : model.recv_len - model.recv_pos;
-
-	if (left > model.mtu && (is_write || !one_in(3))) {
-		p->opcode = is_write ? OP_WRITE_MIDDLE : OP_SEND_MIDDLE;
-		set_payload(p, model.mtu);
-		return;
-	}
-	if (is_write)
-		p->opcode = one_in(4) ? OP_WRITE_LAST_IMM : OP_WRITE_LAST;
-	else
-		p->opcode = one_in(8) ? OP_SEND_LAST_INV :
-			    one_in(4) ? OP_SEND_LAST_IMM : OP_SEND_LAST;
-	if (left > model.mtu)
-		left = model.mtu;
-	set_payload(p, is_write || !left ? left : rv_rand_between(1, left));
-}
-
-static void new_message(struct packet *p)
-{
-	const struct model_mr *mr = some_mr();
-	uint32_t max = mr->length < 20000 ? mr->length : 20000;
-	unsigned int kind = rv_rand_below(16);
-
-	p->rkey = mr->rkey;
-	if (kind < 8) {
-		p->length = some_length(max);
-		p->opcode = p->length > model.mtu ? OP_WRITE_FIRST :
-			    one_in(6) ? OP_WRITE_ONLY_IMM : OP_WRITE_ONLY;
-		set_payload(p, p->length > model.mtu ? model.mtu : p->length);
-		p->va = some_va(mr, p->length);
-	} else if (kind < 10) {
-		p->opcode = OP_READ_REQUEST;
-		p->length = some_length(max < 4 * model.mtu ? max : 4 * model.mtu);
-		p->va = some_va(mr, p->length);
-	} else if (kind < 13) {
-		p->opcode = kind == 10 ? OP_CMP_SWAP :
-			    kind == 11 ? OP_FETCH_ADD : OP_ATOMIC_WRITE;
-		p->va = some_va(mr, 8);
-		if (!one_in(6))
-			p->va += -(mr->off + p->va - mr->iova) & 7;
-		p->length = 8;
-		p->swap_add = rv_rand();
-		p->compare = rv_rand();
-		if (p->va - mr->iova <= mr->length - 8 && one_in(2))
-			memcpy(&p->compare,
-			       rv_buf_shadow(&buf, mr->off + p->va - mr->iova), 8);
-		if (kind == 12)
-			set_payload(p, 8);
-	} else if (kind == 13) {
-		p->opcode = OP_FLUSH;
-		p->length = some_length(max);
-		p->va = some_va(mr, p->length);
-		p->flush = rv_rand_below(2) << 4 | IBV_FLUSH_GLOBAL;
-	} else if (one_in(3) && model.recv_len > model.mtu) {
-		p->opcode = OP_SEND_FIRST;
-		set_payload(p, model.mtu);
-	} else {
-		p->opcode = one_in(8) ? OP_SEND_ONLY_INV :
-			    one_in(3) ? OP_SEND_ONLY_IMM : OP_SEND_ONLY;
-		max = model.recv_len < model.mtu ? model.recv_len : model.mtu;
-		set_payload(p, some_length(max));
-	}
-	p->imm = p->opcode == OP_SEND_ONLY_INV ? model.mrs[0].rkey : rv_rand();
-}
-
-static uint32_t wrong_key(void)
-{
-	uint32_t key = model.mrs[rv_rand_below(MODEL_MRS)].rkey;
-
-	switch (rv_rand_below(4)) {
-	case 0:
-		return key ^ 1 << rv_rand_below(32);
-	case 1:
-		return key + 0x100;
-	case 2:
-		return rv_rand_below(2) ? 0 : recv_mr->lkey;
-	default:
-		return key;
-	}
-}
-
-static uint64_t wrong_va(uint64_t va, const struct packet *p)
-{
-	const struct model_mr *mr = &model.mrs[rv_rand_below(MODEL_MRS)];
-
-	switch (rv_rand_below(6)) {
-	case 0:
-		return va + rv_rand_below(17) - 8;
-	case 1:
-		return mr->iova + mr->length - p->length + rv_rand_below(3) - 1;
-	case 2:
-		return mr->iova - 1 - rv_rand_below(8);
-	case 3:
-		return -rv_rand_below(RV_PAGE);
-	case 4:
-		return va + (1ULL << rv_rand_below(64));
-	default:
-		return rv_rand();
-	}
-}
-
-static uint32_t wrong_length(uint32_t len)
-{
-	static const uint32_t edges[] = {
-		0, 1, 7, 9, 0x7fffffff, 0x80000000, 0x80000001, 0xffffffff,
-	};
-
-	switch (rv_rand_below(3)) {
-	case 0:
-		return edges[rv_rand_below(8)];
-	case 1:
-		return len + rv_rand_below(9) - 4;
-	default:
-		return len ^ 1 << rv_rand_below(32);
-	}
-}
-
-static uint32_t wrong_qpn(void)
-{
-	const uint32_t qpns[] = {
-		0, 1, 0xffffff, idle->qp_num, control.a.qp->qp_num,
-		control.b.qp->qp_num, target.qp->qp_num + 1,
-		target.qp->qp_num | 0x800000, rv_rand() & 0xffffff,
-	};
-
-	return qpns[rv_rand_below(sizeof(qpns) / sizeof(qpns[0]))];
-}
-
-static void spoil(struct packet *p)
-{
-	switch (rv_rand_below(16)) {
-	case 0:
-		p->psn += rv_rand_below(5) - 2;
-		break;
-	case 1:
-		if (n_packets)
-			p->psn = last_psns[rv_rand_below(n_packets)];
-		break;
-	case 2:
-		p->psn = rv_rand();
-		break;
-	case 3:
-		p->qpn = wrong_qpn();
-		break;
-	case 4:
-		p->opcode = rv_rand_below(OP_COUNT);
-		break;
-	case 5:
-		p->opcode = rv_rand();
-		break;
-	case 6:
-	case 7:
-		p->rkey = wrong_key();
-		break;
-	case 8:
-	case 9:
-		p->va = wrong_va(p->va, p);
-		break;
-	case 10:
-	case 11:
-		p->length = wrong_length(p->length);
-		break;
-	case 12:
-		set_payload(p, rv_rand_below(3) ? some_length(PAYLOAD_MAX) :
-						  model.mtu);
-		break;
-	case 13:
-		p->pad = rv_rand();
-		break;
-	case 14:
-		p->pkey = rv_rand();
-		p->version = one_in(3) ? rv_rand() : 0;
-		break;
-	default:
-		p->flush = rv_rand();
-		p->imm = wrong_key();
-		break;
-	}
-}
-
 static int check_answers(uint64_t ms, uint32_t psn, int *syndrome)
 {
 	static uint8_t frame[FRAME_MAX];
@@ -430,19 +164,16 @@ static int one_packet(void)
 		.pkey = 0xffff,
 		.qpn = model.qpn,
 		.psn = model.psn,
-		.ack_req = !one_in(3),
+		.ack_req = !rv_one_in(3),
 	};
 	enum model_result res;
 	size_t len;
 
-	if (under_way() && !one_in(16))
-		next_of_message(&p);
-	else
-		new_message(&p);
-	if (one_in(4))
-		spoil(&p);
+	requests_next(&requests, &p);
+	if (rv_one_in(4))
+		requests_spoil(&requests, &p);
 	len = packet_build(&p, frame);
-	if (one_in(16))
+	if (rv_one_in(16))
 		len = packet_spoil(frame, len);
 	res = model_packet(&model, frame, len);
 	tell("opcode %#04x qpn %#x psn %#x va %#llx rkey %#x length %u payload %zu pad %u, %zu bytes: %s",
@@ -450,7 +181,7 @@ static int one_packet(void)
 	     p.payload_len, p.pad, len, results[res]);
 	if (res == MODEL_UNWANTED)
 		return 0;
-	last_psns[n_packets++] = p.psn;
+	requests.psns[requests.n++] = p.psn;
 	sent++;
 	if (tap_send(frame, len))
 		return -EIO;
@@ -469,13 +200,13 @@ static int connect_target(void)
 		.sges = 1,
 		.access = FULL | IBV_ACCESS_FLUSH_PERSISTENT,
 	};
-	uint32_t psn = one_in(4) ? PSN_MASK - rv_rand_below(20) :
+	uint32_t psn = rv_one_in(4) ? PSN_MASK - rv_rand_below(20) :
 				   rv_rand() & PSN_MASK;
 	int err;
 
 	err = rv_qp_init(&target, &dev, &opts);
 	if (!err)
-		err = target_connect(&target, psn, !one_in(4));
+		err = target_connect(&target, psn, !rv_one_in(4));
 	if (!err)
 		model_connect(&model, target.qp->qp_num, opts.mtu, psn);
 	return err;
@@ -483,7 +214,7 @@ static int connect_target(void)
 
 static int post_receives(void)
 {
-	unsigned int i, n = one_in(8) ? rv_rand_below(2) : 8;
+	unsigned int i, n = rv_one_in(8) ? rv_rand_below(2) : 8;
 	struct ibv_sge sge;
 
 	model.recv_len = rv_rand_between(1, RECV_ROOM);
@@ -508,7 +239,7 @@ static void change_pages(void)
 	while (n--) {
 		count = rv_rand_between(1, 8);
 		first = MR_OFF / RV_PAGE + rv_rand_below(MR_LEN / RV_PAGE - 8);
-		if (one_in(2))
+		if (rv_one_in(2))
 			first = REGION / RV_PAGE - rv_rand_below(count + 1);
 		/* Pinned pages stay, whatever becomes of the mapping. */
 		if (first + count > layout[7].off / RV_PAGE)
@@ -552,7 +283,7 @@ static int settle(void)
 		.opcode = OP_WRITE_ONLY, .pkey = 0xffff, .qpn = model.qpn,
 		.psn = model.psn, .ack_req = true, .payload = frame,
 	};
-	bool refused = under_way();
+	bool refused = model_under_way(&model);
 	int err, syndrome = -1;
 	size_t len;
 
@@ -623,7 +354,7 @@ static void move_pages(void)
 	size_t end = last * RV_PAGE - MR_OFF % RV_PAGE;
 
 	rv_hmm_migrate(mrs[0], start, (end < MR_LEN ? end : MR_LEN) - start,
-		       one_in(3) ? RXE_HMM_PLACE_SYSTEM : RXE_HMM_PLACE_DEVICE,
+		       rv_one_in(3) ? RXE_HMM_PLACE_SYSTEM : RXE_HMM_PLACE_DEVICE,
 		       &resp);
 }
 
@@ -633,16 +364,16 @@ static int run_round(uint64_t round)
 	int err;
 
 	rv_rand_stream(round);
-	n_packets = 0;
+	requests.n = 0;
 	err = connect_target();
 	if (!err)
 		err = post_receives();
-	if (!err && one_in(2))
+	if (!err && rv_one_in(2))
 		move_pages();
-	if (!err && one_in(2))
+	if (!err && rv_one_in(2))
 		change_pages();
-	n = rv_rand_between(2, STEPS);
-	for (i = 0; i < n && !err && (!model.dead || one_in(2)); i++)
+	n = rv_rand_between(2, REQUESTS_MAX);
+	for (i = 0; i < n && !err && (!model.dead || rv_one_in(2)); i++)
 		err = one_packet();
 	if (!err)
 		err = settle();
@@ -701,7 +432,13 @@ static int set_up(void)
 	if (!control_mr || rv_pair_init(&control, &dev, NULL))
 		return -1;
 	idle = make_idle();
-	return idle ? register_all() : -1;
+	if (!idle || register_all())
+		return -1;
+	requests.other_qpns[0] = idle->qp_num;
+	requests.other_qpns[1] = control.a.qp->qp_num;
+	requests.other_qpns[2] = control.b.qp->qp_num;
+	requests.local_key = recv_mr->lkey;
+	return 0;
 }
 
 static void tear_down(void)

@@ -30,6 +30,13 @@ void model_connect(struct model *m, uint32_t qpn, unsigned int mtu,
 	m->n_resources = 0;
 }
 
+bool model_under_way(const struct model *m)
+{
+	unsigned int last = m->opcode < 0 ? 0 : packet_parts(m->opcode);
+
+	return last & (P_FIRST | P_MIDDLE) && !(last & P_LAST);
+}
+
 static int psn_compare(uint32_t a, uint32_t b)
 {
 	return (int32_t)((a - b) << 8);
@@ -78,13 +85,10 @@ static size_t offset(const struct model_mr *mr, uint64_t va)
 /* Does this opcode go on with, or start beside, what is under way? */
 static bool in_sequence(struct model *m, unsigned int parts)
 {
-	unsigned int last = m->opcode < 0 ? 0 : packet_parts(m->opcode);
-	bool under_way = last & (P_FIRST | P_MIDDLE) && !(last & P_LAST);
-
-	if (under_way)
+	if (model_under_way(m))
 		return !(parts & P_FIRST) &&
 		       (parts & (P_SEND | P_WRITE)) ==
-		       (last & (P_SEND | P_WRITE));
+		       (packet_parts(m->opcode) & (P_SEND | P_WRITE));
 	return parts & P_FIRST;
 }
 

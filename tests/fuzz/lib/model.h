@@ -83,6 +83,9 @@ enum model_result {
 void model_connect(struct model *m, uint32_t qpn, unsigned int mtu,
 		   uint32_t psn);
 
+/* Has a message begun and not ended? */
+bool model_under_way(const struct model *m);
+
 enum model_result model_packet(struct model *m, const uint8_t *frame,
 			       size_t len);
 

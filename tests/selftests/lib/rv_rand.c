@@ -60,6 +60,11 @@ uint64_t rv_rand_between(uint64_t lo, uint64_t hi)
 	return lo + rv_rand_below(hi - lo + 1);
 }
 
+bool rv_one_in(uint64_t n)
+{
+	return !rv_rand_below(n);
+}
+
 void rv_rand_fill(void *p, size_t len)
 {
 	uint8_t *to = p;

@@ -10,6 +10,7 @@
 #ifndef RV_RAND_H
 #define RV_RAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ void rv_rand_stream(unsigned int stream);
 uint64_t rv_rand(void);
 uint64_t rv_rand_below(uint64_t n);		/* 0 .. n - 1 */
 uint64_t rv_rand_between(uint64_t lo, uint64_t hi);	/* lo .. hi */
+bool rv_one_in(uint64_t n);			/* true once in n times */
 void rv_rand_fill(void *p, size_t len);
 
 /*
