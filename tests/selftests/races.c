@@ -7,6 +7,7 @@
  * device moves must be what the process sees. docs/races.md has a table of the
  * races and of what guards against each.
  */
+#include <errno.h>
 #include <sys/mman.h>
 
 #include "kselftest_harness.h"
@@ -31,6 +32,7 @@ FIXTURE_VARIANT(fault)
 	enum rv_scene_kind kind;
 	bool huge;
 	bool slow;	/* use up the access's budget: it ends in a pin */
+	bool touch;	/* of a missing page, which is faulted in without a look */
 };
 
 #define FAULT(_name, _point, _op, _kind, _huge)				\
@@ -91,6 +93,19 @@ FIXTURE_VARIANT_ADD(fault, slow_write_ro)
 	.slow = true,
 };
 
+#define TOUCH(_name, _kind)						\
+	FIXTURE_VARIANT_ADD(fault, _name)				\
+	{								\
+		.point = "fault_walked", .op = RV_SCENE_ADD,		\
+		.kind = RV_SCENE_##_kind, .touch = true,		\
+	}
+
+TOUCH(touch_add_drop, DROP);
+TOUCH(touch_add_map, MAP);
+TOUCH(touch_add_move, MOVE);
+TOUCH(touch_add_fork, FORK);
+TOUCH(touch_add_ro, RO);
+
 FIXTURE_SETUP(fault)
 {
 	ASSERT_EQ(0, rv_scene_init(&self->s, variant->huge));
@@ -101,11 +116,25 @@ FIXTURE_TEARDOWN(fault)
 	rv_scene_fini(&self->s);
 }
 
+/* A fault of the same region finds its page missing, so the next one expects that. */
+static int expect_missing(struct rv_scene *s)
+{
+	struct rv_buf *b = &s->e.mem_b;
+	size_t off = RV_SCENE_CHANGE;
+
+	if (madvise(b->base + off, b->len - off, MADV_DONTNEED))
+		return -errno;
+	rv_buf_expect_byte(b, off, 0, b->len - off);
+	return rv_ends_write(&s->e, 3000, 12 * RV_PAGE, 100);
+}
+
 TEST_F_TIMEOUT(fault, loses, 120)
 {
 	struct rv_scene *s = &self->s;
 	int res;
 
+	if (variant->touch)
+		ASSERT_RV_OK(expect_missing(s));
 	ASSERT_EQ(0, rv_scene_prepare(s, variant->kind));
 	rv_race_arm(variant->point, 1, 10000);
 	ASSERT_EQ(0, rv_scene_post(s, variant->op));
