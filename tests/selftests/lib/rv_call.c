@@ -5,6 +5,7 @@
 
 #include "rv_call.h"
 #include "rv_dmem.h"
+#include "rv_log.h"
 
 const unsigned int rv_call_methods[] = {
 	RXE_HMM_METHOD_MIGRATE, RXE_HMM_METHOD_PREFER, RXE_HMM_METHOD_QUERY_RANGE,
@@ -59,5 +60,8 @@ void *rv_call_until_gone(void *arg)
 		/* the region is on its way out, or device memory is off */
 		if (err && err != -EBUSY && err != -EOPNOTSUPP)
 			c->odd = err;
+		/* where there is one processor, who is stopped is within a call */
+		if (i % 16 == 15)
+			rv_pause();
 	}
 }
