@@ -36,6 +36,8 @@
 
 /* So many faults in a row may believe that pages are missing as they were. */
 #define MISSING_RUN	7
+/* So often may what can't be had at once turn out to have come to the device. */
+#define LOOKS_AGAIN	3
 
 /* What the CPU page tables say of all the pages to look at. */
 static int snapshot(struct rxe_fault *f, unsigned long seq)
@@ -121,7 +123,8 @@ static int fault_page(struct rxe_fault *f, unsigned int page,
 /*
  * What is ahead is tried once, and if it can't be had, that is no error. A
  * required page that can't be had at once may have come to the device since it
- * was looked at, so there is another look before it counts as slow.
+ * was looked at, so there is another look before it counts as slow: who waits for
+ * a slow fault gets the page in RAM. It may have left and come again meanwhile.
  */
 static int fault_missing(struct rxe_fault *f)
 {
@@ -141,10 +144,8 @@ static int fault_missing(struct rxe_fault *f)
 			f->end = i;
 			break;
 		}
-		if (err == -EINPROGRESS && !f->looks_again) {
-			f->looks_again = true;
+		if (err == -EINPROGRESS && f->looks_again++ < LOOKS_AGAIN)
 			return -ESTALE;
-		}
 		if (err) {
 			f->slow = i;
 			return err;
@@ -167,7 +168,7 @@ static bool fault_blindly(struct rxe_fault *f)
 	f->blind = false;
 	if (err != -EAGAIN) {
 		f->ahead_done = false;
-		f->looks_again = false;
+		f->looks_again = 0;
 		return false;
 	}
 	if (!(f->flags & RXE_FAULT_WRITE) || f->around_first != f->around_last)
@@ -296,7 +297,7 @@ static int fault_loop(struct rxe_fault *f, struct rxe_fault_budget *budget)
 			if (rxe_fault_budget_spent(budget))
 				return ret;
 			cond_resched();
-		} else if (ret != -ESTALE) {	/* that comes once */
+		} else if (ret != -ESTALE) {	/* that comes LOOKS_AGAIN times */
 			return ret;
 		}
 	}

@@ -30,7 +30,8 @@
  * @around_last: the last one; the required pages are among them
  * @ahead_done: those ahead were faulted in, as far as they could be
  * @refill: the pages around were mapped before they moved
- * @looks_again: a required page could not be had at once, and was looked at again
+ * @looks_again: how often a required page could not be had at once, and was looked
+ *	at again
  * @blind: there was no look yet, and all that is required counts as missing
  * @slow: the required page that takes long
  * @table: for the region, if it is to get one
@@ -53,8 +54,8 @@ struct rxe_fault {
 	unsigned int		around_last;
 	bool			ahead_done;
 	bool			refill;
-	bool			looks_again;
 	bool			blind;
+	unsigned int		looks_again;
 	unsigned int		slow;
 	unsigned long		*table;
 	unsigned long		*pfns;

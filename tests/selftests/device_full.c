@@ -203,7 +203,10 @@ TEST_F_TIMEOUT(device_full, evicts_what_is_used, 120)
 	EXPECT_EQ(0, full);
 	if (rv_stat_dev(&e->dev, "page_fault_pins") == pins) {
 		EXPECT_EQ(0, left);
-		EXPECT_EQ(2 * BLOCK, rv_dmem_used(NULL));
+		EXPECT_EQ(2 * BLOCK, rv_dmem_used(NULL))
+			TH_LOG("%lld faults were slow, %lld of a CPU",
+			       (long long)rv_stat_dev(&e->dev, "page_faults_slow"),
+			       (long long)rv_stat_dev(&e->dev, "device_cpu_faults"));
 	}
 	ASSERT_RV_OK(rv_ends_check(e));
 }

@@ -484,6 +484,41 @@ TEST_F_TIMEOUT(seen, comes_to_device, 120)
 	ASSERT_EQ(0, rv_ends_check(&s->e));
 }
 
+/* Have the fault go on to another point, in its next try. */
+static int go_on_to(const char *from, const char *to)
+{
+	int err;
+
+	rv_race_arm(to, 1, 10000);
+	err = rv_race_release(from);
+	return err ? err : rv_race_wait(to, 1);
+}
+
+/* The same once more: it was dropped, and comes again after the second look. */
+TEST_F_TIMEOUT(seen, comes_to_device_again, 120)
+{
+	struct scene *s = &self->s;
+
+	rv_buf_expect_byte(&s->e.mem_b, 0, 0, LEN);
+	ASSERT_EQ(0, madvise(s->e.mem_b.base, LEN, MADV_DONTNEED));
+	rv_race_arm("fault_looked", 1, 10000);
+	ASSERT_EQ(0, post(s, READ));
+	ASSERT_EQ(0, rv_race_wait("fault_looked", 1));
+	ASSERT_EQ(0, move(s, PROMOTE));
+	ASSERT_EQ(0, go_on_to("fault_looked", "fault_begun"));
+	ASSERT_EQ(0, madvise(s->e.mem_b.base, LEN, MADV_DONTNEED));
+	/* this look has lost, and the next one finds nothing */
+	ASSERT_EQ(0, go_on_to("fault_begun", "fault_looked"));
+	ASSERT_EQ(0, go_on_to("fault_looked", "fault_begun"));
+	ASSERT_EQ(0, go_on_to("fault_begun", "fault_looked"));
+	ASSERT_EQ(0, move(s, PROMOTE));
+	ASSERT_EQ(0, rv_race_release("fault_looked"));
+	ASSERT_RV_OK(rv_wait(&s->e.pair.a));
+	effect(s, READ);
+	EXPECT_EQ(LEN, rv_get(USED_FILE, NULL));
+	ASSERT_EQ(0, rv_ends_check(&s->e));
+}
+
 /* --- what is written on the device is dirty ------------------------------- */
 
 FIXTURE(dirty)
