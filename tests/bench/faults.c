@@ -11,9 +11,10 @@
  *	fault-minor-p50 ...		is mapped by the process but unknown to the device,
  *	fault-zero-p50 ...		isn't there at all,
  *	fault-pager-p50 ...		is served by userfaultfd, which answers at once
- *	fault-minor-added-p50 ...	more than resident, where the process has done the
- *					same to another page just before
+ *	fault-minor-added-p50 ...	more than to the same pages afterwards
  *
+ * Each of these writes goes to a page of its own, in no order, so that nothing is
+ * read ahead. The process does nothing in between.
  * Each -p50 has a -p99. Linux's own module can't fault on userfaultfd.
  */
 #define _GNU_SOURCE
@@ -137,18 +138,27 @@ static void prefetch(void)
 	bench_unmap(mem, COLD);
 }
 
-/* Have the first page of a region as its kind says. */
-static void make(uint8_t *mem, enum kind kind)
+static void touch(uint8_t *mem, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i += RV_PAGE)
+		mem[i] = 1;
+}
+
+/* Have the pages of a region as their kind says. */
+static void make(uint8_t *mem, size_t len, enum kind kind)
 {
 	switch (kind) {
 	case MINOR:
-		bench_must(mprotect(mem, RV_PAGE, PROT_READ), "mprotect");
-		bench_must(mprotect(mem, RV_PAGE, PROT_READ | PROT_WRITE), "mprotect");
-		*mem = 1;
+		touch(mem, len);
+		bench_must(mprotect(mem, len, PROT_READ), "mprotect");
+		bench_must(mprotect(mem, len, PROT_READ | PROT_WRITE), "mprotect");
+		touch(mem, len);
 		break;
 	case ZERO:
 	case PAGER:
-		bench_advise(mem, RV_PAGE, MADV_DONTNEED);
+		bench_advise(mem, len, MADV_DONTNEED);
 		break;
 	default:
 		break;
@@ -193,52 +203,59 @@ static bool wants_latency(const char *kind)
 	return false;
 }
 
-/*
- * Writes to memory of a kind take turns with writes to what is resident. What the
- * process does to make a page of that kind empties the TLB and costs both, so the
- * other write comes after the same, done to a page that isn't registered.
- */
+/* Page numbers below n, each once, in no order. */
+static void shuffle(int *order, int n)
+{
+	int i, j, x;
+
+	for (i = 0; i < n; i++)
+		order[i] = i;
+	for (i = n - 1; i > 0; i--) {
+		j = rv_rand_below(i + 1);
+		x = order[i];
+		order[i] = order[j];
+		order[j] = x;
+	}
+}
+
 static void latency(enum kind kind, enum bench_side side)
 {
-	enum { MAX = 600 };
-	static double took[MAX], base[MAX];
-	int rounds = bench_quick(MAX, 200), i;
+	enum { MAX = 600, FIRST = 10, PAGES = COLD / RV_PAGE };
+	static double took[MAX + FIRST], base[MAX + FIRST];
+	int n = FIRST + bench_quick(MAX, 200), i;
 	struct rv_pager pager = { 0 };
+	static int order[PAGES];
 	struct rv_buf paged;
-	uint8_t *mem, *other;
 	struct ibv_mr *mr;
+	uint8_t *mem;
 
 	if (!wants_latency(kinds[kind]))
 		return;
-	mem = bench_map(2 * RV_HUGE, MADV_NOHUGEPAGE);
-	other = bench_map(RV_HUGE, MADV_NOHUGEPAGE);
-	mr = bench_reg(&dev, mem, 2 * RV_HUGE, side);
+	mem = bench_map(COLD, MADV_NOHUGEPAGE);
+	mr = bench_reg(&dev, mem, COLD, side);
 	if (kind == PAGER) {
-		bench_must(rv_buf_adopt(&paged, mem, RV_HUGE), "memory");
+		bench_must(rv_buf_adopt(&paged, mem, COLD), "memory");
 		bench_must(rv_pager_start(&pager, &paged, RV_PAGE, RV_MISSING), "pager");
 		rv_pager_release(&pager);
 	}
-	for (i = -10; i < rounds; i++) {
-		double resident, t;
-
-		*other = 1;
-		make(other, kind);
-		resident = write_to(mr, mem + RV_HUGE);
-		make(mem, kind);
-		t = write_to(mr, mem);
-		if (i < 0)
-			continue;
-		base[i] = resident;
-		took[i] = t;
-	}
-	tell(kinds[kind], side, took, kind == RESIDENT ? NULL : base, rounds);
+	shuffle(order, PAGES);
+	if (kind == RESIDENT)
+		for (i = 0; i < n; i++)
+			write_to(mr, mem + order[i] * RV_PAGE);
+	make(mem, COLD, kind);
+	for (i = 0; i < n; i++)
+		took[i] = write_to(mr, mem + order[i] * RV_PAGE);
+	for (i = 0; i < n; i++)
+		base[i] = write_to(mr, mem + order[i] * RV_PAGE);
+	/* the first of each make the mirror's tables */
+	tell(kinds[kind], side, took + FIRST, kind == RESIDENT ? NULL : base + FIRST,
+	     n - FIRST);
 	if (kind == PAGER) {
 		rv_pager_stop(&pager);
 		rv_buf_free(&paged);
 	}
 	bench_dereg(mr);
-	bench_unmap(other, RV_HUGE);
-	bench_unmap(mem, 2 * RV_HUGE);
+	bench_unmap(mem, COLD);
 }
 
 int main(int argc, char **argv)
