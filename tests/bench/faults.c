@@ -235,7 +235,7 @@ static void latency(enum kind kind, enum bench_side side)
 	mr = bench_reg(&dev, mem, COLD, side);
 	if (kind == PAGER) {
 		bench_must(rv_buf_adopt(&paged, mem, COLD), "memory");
-		bench_must(rv_pager_start(&pager, &paged, RV_PAGE, RV_MISSING), "pager");
+		bench_must(rv_pager_start(&pager, &paged, COLD, RV_MISSING), "pager");
 		rv_pager_release(&pager);
 	}
 	shuffle(order, PAGES);
