@@ -321,4 +321,30 @@ TEST_F_TIMEOUT(scene, both_hold_up_change, 120)
 	ASSERT_EQ(0, two_fini(&t));
 }
 
+/* --- what maps nothing is given back, but not under a fault --------------- */
+
+/* Longer than the device takes to look for regions that map nothing. */
+#define GC_MS	2500
+
+TEST_F_TIMEOUT(scene, fault_keeps_region, 120)
+{
+	struct rv_scene *s = &self->s;
+	uint64_t end;
+
+	ASSERT_EQ(0, rv_scene_prepare(s, RV_SCENE_MAP));
+	rv_race_arm("fault_walked", 1, 20000);
+	ASSERT_EQ(0, rv_scene_post(s, RV_SCENE_WRITE));
+	ASSERT_EQ(0, rv_race_wait("fault_walked", 1));
+	ASSERT_EQ(0, rv_scene_strike(s, RV_SCENE_MAP));
+	for (end = rv_now_ms() + GC_MS; rv_now_ms() < end; rv_pause())
+		ASSERT_LT(0, rv_live("regions"));
+	ASSERT_EQ(0, rv_scene_settle(s, RV_SCENE_MAP));
+	ASSERT_EQ(1, rv_race_held("fault_walked"));
+	ASSERT_EQ(0, rv_race_release("fault_walked"));
+	ASSERT_RV_OK(rv_scene_complete(s, RV_SCENE_WRITE));
+	rv_scene_effect(s, RV_SCENE_WRITE);
+	ASSERT_EQ(0, rv_ends_check(&s->e));
+	ASSERT_RV_OK(rv_scene_go_on(s));
+}
+
 RV_DEBUG_HARNESS_MAIN
