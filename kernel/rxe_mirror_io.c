@@ -145,6 +145,7 @@ region_try_enter(struct rxe_mirror_mr *mmr, unsigned long va,
 	region = rxe_mirror_region(mirror, va);
 	if (unlikely(!region))
 		goto out;
+	rxe_race_reach_atomic(RXE_RACE_IO_FOUND);
 	if (wait) {
 		read_lock(&region->lock);
 	} else if (!read_trylock(&region->lock)) {

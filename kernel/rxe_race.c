@@ -36,6 +36,7 @@ static struct point {
 	[RXE_RACE_FAULT_WALKED]	  = { "fault_walked", .limit_ms = LIMIT_MS },
 	[RXE_RACE_FAULT_CHECKED]  = { "fault_checked", .limit_ms = LIMIT_MS },
 	[RXE_RACE_INVALIDATE_SEQ] = { "invalidate_seq", .limit_ms = LIMIT_MS },
+	[RXE_RACE_IO_FOUND]	  = { "io_found", .limit_ms = LIMIT_MS },
 	[RXE_RACE_IO_ENTERED]	  = { "io_entered", .limit_ms = LIMIT_MS },
 	[RXE_RACE_IO_BOTH]	  = { "io_both", .limit_ms = LIMIT_MS },
 	[RXE_RACE_MIGRATE_SETUP]  = { "migrate_setup", .limit_ms = LIMIT_MS },

@@ -19,6 +19,7 @@ enum rxe_race_point {
 	RXE_RACE_FAULT_WALKED,		/* page tables read, nothing installed */
 	RXE_RACE_FAULT_CHECKED,		/* not lost to an invalidation, not installed */
 	RXE_RACE_INVALIDATE_SEQ,	/* sequence set, entries not yet cleared */
+	RXE_RACE_IO_FOUND,		/* the region is found, not locked */
 	RXE_RACE_IO_ENTERED,		/* entries checked, nothing copied */
 	RXE_RACE_IO_BOTH,		/* the same, of two regions at once */
 	RXE_RACE_MIGRATE_SETUP,		/* pages unmapped, nothing copied */
