@@ -264,7 +264,6 @@ bool rxe_mirror_is_mapped(struct rxe_mirror *mirror, unsigned long va,
 bool rxe_mirror_may_fault(const struct vm_area_struct *vma, bool write);
 int rxe_mirror_look(struct hmm_range *range, unsigned long start,
 		    unsigned long end);
-unsigned long rxe_mirror_peek(struct mm_struct *mm, unsigned long va);
 
 /* rxe_mirror_fault.c */
 int rxe_mirror_fault(struct rxe_mirror_mr *mmr, unsigned long va,

@@ -8,9 +8,9 @@
  * A try is a look at the page tables by hmm_range_fault(), and a fault for each
  * page that is missing, which the next try finds there. If the pages of the MR's
  * last fault were missing, these most likely are too, and are faulted in before
- * the first look, which saves that look; a single page is then found by a cheaper
- * one. A fault that would wait for its memory is left to a thread of its own
- * (rxe_slow.c), so that a queue pair never waits long here.
+ * the first look, which saves that look. A fault that would wait for its memory
+ * is left to a thread of its own (rxe_slow.c), so that a queue pair never waits
+ * long here.
  *
  * The loop runs under the collision-retry protocol of mmu interval notifiers. It
  * is our own, not ib_umem_odp's, because that one leaves dev_private_owner of
@@ -158,24 +158,15 @@ static int fault_missing(struct rxe_fault *f)
 
 /*
  * Fault in without a look. Where nothing was missing, nothing is lost but a little
- * time. What can't be had is tried again after a look. Returns whether there is
- * no need for one: a single page was all, and is there.
+ * time. What can't be had is tried again after a look.
  */
-static bool fault_blindly(struct rxe_fault *f)
+static void fault_blindly(struct rxe_fault *f)
 {
-	int err = fault_missing(f);
-
-	f->blind = false;
-	if (err != -EAGAIN) {
+	if (fault_missing(f) != -EAGAIN) {
 		f->ahead_done = false;
 		f->looks_again = 0;
-		return false;
 	}
-	if (!(f->flags & RXE_FAULT_WRITE) || f->around_first != f->around_last)
-		return false;
-	f->pfns[0] = rxe_mirror_peek(f->mmr->mirror->mm, rxe_fault_va(f, f->first));
-
-	return f->pfns[0];
+	f->blind = false;
 }
 
 /*
@@ -186,11 +177,12 @@ static bool fault_blindly(struct rxe_fault *f)
 static int walk(struct rxe_fault *f, unsigned long seq)
 {
 	struct mm_struct *mm = f->mmr->mirror->mm;
-	int err = 0;
+	int err;
 
 	mmap_read_lock(mm);
-	if (!f->blind || !fault_blindly(f))
-		err = snapshot(f, seq);
+	if (f->blind)
+		fault_blindly(f);
+	err = snapshot(f, seq);
 	rxe_race_reach(RXE_RACE_FAULT_LOOKED);
 	if (!err && !(f->flags & RXE_FAULT_SNAPSHOT))
 		err = fault_missing(f);

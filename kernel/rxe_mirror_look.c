@@ -132,35 +132,3 @@ int rxe_mirror_look(struct hmm_range *range, unsigned long start,
 
 	return err;
 }
-
-/**
- * rxe_mirror_peek - where is a page that was just faulted in for a write?
- * @mm: the process
- * @va: of the page
- *
- * For a single page this takes a third of what hmm_range_fault() does. The fault
- * has set the page's soft-dirty bit. That the page is held here says nothing of
- * how long it stays: that is for the caller to ask of its interval notifier, as
- * with hmm_range_fault().
- *
- * Context: may sleep; mmap_lock is held for reading, and has been since before the
- * fault.
- * Return: as hmm_range_fault() says it, or 0: it is not there any more, or might be
- * part of a mapping of a whole region, which only hmm_range_fault() can tell.
- */
-unsigned long rxe_mirror_peek(struct mm_struct *mm, unsigned long va)
-{
-	unsigned long pfn = 0;
-	struct page *page;
-
-	mmap_assert_locked(mm);
-
-	if (get_user_pages_remote(mm, va, 1, FOLL_WRITE | FOLL_NOFAULT, &page,
-				  NULL) != 1)
-		return 0;
-	if (folio_order(page_folio(page)) < RXE_REGION_ORDER)
-		pfn = page_to_pfn(page) | HMM_PFN_VALID | HMM_PFN_WRITE;
-	put_page(page);
-
-	return pfn;
-}

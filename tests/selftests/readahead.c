@@ -136,6 +136,19 @@ TEST_F(readahead, stream)
 	ASSERT_RV_OK(rv_ends_check(e));
 }
 
+/* Of huge pages, a fault for each. */
+TEST_F(readahead, stream_huge)
+{
+	struct rv_ends *e = &self->e;
+	struct counts c;
+
+	ASSERT_EQ(0, madvise(self->mem, e->mem_b.len, MADV_HUGEPAGE));
+	ASSERT_RV_OK(stream(e, 0, e->mem_b.len));
+	c = since(e, &self->before);
+	EXPECT_LE(c.faults, (e->mem_b.len + RV_HUGE - 1) / RV_HUGE);
+	ASSERT_RV_OK(rv_ends_check(e));
+}
+
 /*
  * One page of sixteen, all of them present: the others aren't wanted, and from the
  * first access on none is taken.
