@@ -81,36 +81,22 @@ static int ask(struct rv_qp *q, struct ibv_mr *mr, struct rv_buf *mem,
 	return err ? err : receive(request, OP_READ_REQUEST);
 }
 
-static int answer(struct rv_qp *q, uint8_t opcode, uint32_t psn,
-		  const uint8_t *payload)
+/* A packet from the peer, of which opcode, number and contents are given. */
+static int answer(struct rv_qp *q, struct packet p)
 {
 	static uint8_t frame[FRAME_MAX];
-	struct packet p = {
-		.opcode = opcode,
-		.pkey = 0xffff,
-		.qpn = q->qp->qp_num,
-		.psn = psn,
-		.syndrome = ACK,
-		.payload = payload,
-		.payload_len = payload ? MTU : 0,
-	};
+
+	p.pkey = 0xffff;
+	p.qpn = q->qp->qp_num;
+	p.psn &= PSN_MASK;
+	p.syndrome = ACK;
 
 	return tap_send(frame, packet_build(&p, frame));
 }
 
-static int answer_atomic(struct rv_qp *q, uint32_t psn, uint64_t old)
+static int answer_ack(struct rv_qp *q, uint32_t psn)
 {
-	static uint8_t frame[FRAME_MAX];
-	struct packet p = {
-		.opcode = OP_ATOMIC_ACK,
-		.pkey = 0xffff,
-		.qpn = q->qp->qp_num,
-		.psn = psn,
-		.syndrome = ACK,
-		.swap_add = old,
-	};
-
-	return tap_send(frame, packet_build(&p, frame));
+	return answer(q, (struct packet){ .opcode = OP_ACK, .psn = psn });
 }
 
 /* Part @i of the response to a read that began at packet @psn. */
@@ -119,7 +105,10 @@ static int answer_part(struct rv_qp *q, uint32_t psn, int i, const uint8_t *data
 	uint8_t opcode = !i ? OP_READ_RESP_FIRST :
 			 i == PARTS - 1 ? OP_READ_RESP_LAST : OP_READ_RESP_MIDDLE;
 
-	return answer(q, opcode, psn + i, data + i * MTU);
+	return answer(q, (struct packet){
+		.opcode = opcode, .psn = psn + i,
+		.payload = data + i * MTU, .payload_len = MTU,
+	});
 }
 
 TEST_F(responses, in_order)
@@ -137,47 +126,50 @@ TEST_F(responses, in_order)
 	EXPECT_EQ(0, rv_buf_check(&self->mem));
 }
 
+/*
+ * Read, and get an ack in front of part @at of the response. Its number is @acked
+ * after that of the request.
+ */
+static int read_with_ack(struct rv_qp *q, struct ibv_mr *mr, struct rv_buf *mem,
+			 int at, int acked)
+{
+	struct packet request;
+	uint8_t data[LEN];
+	int err, i;
+
+	rv_rand_fill(data, LEN);
+	rv_buf_expect(mem, 0, data, LEN);
+	err = ask(q, mr, mem, &request);
+	for (i = 0; !err && i < PARTS; i++) {
+		if (i == at)
+			err = answer_ack(q, request.psn + acked);
+		if (!err)
+			err = answer_part(q, request.psn, i, data);
+	}
+	return err ? err : rv_wait(q);
+}
+
 /* The ack of what came before the read, once more, between any two of its parts. */
 TEST_F(responses, old_ack)
 {
-	uint32_t psn;
-	int i, at;
+	int at;
 
 	for (at = 1; at < PARTS; at++) {
-		rv_rand_fill(self->data, LEN);
-		ASSERT_EQ(0, ask(&self->qp, self->mr, &self->mem, &self->request));
-		psn = self->request.psn;
-		for (i = 0; i < PARTS; i++) {
-			if (i == at)
-				ASSERT_EQ(0, answer(&self->qp, OP_ACK,
-						    (psn - 1) & PSN_MASK, NULL));
-			ASSERT_EQ(0, answer_part(&self->qp, psn, i, self->data));
-		}
-		EXPECT_EQ(IBV_WC_SUCCESS, rv_wait(&self->qp));
-		rv_buf_expect(&self->mem, 0, self->data, LEN);
-		EXPECT_EQ(0, rv_buf_check(&self->mem));
+		ASSERT_RV_OK(read_with_ack(&self->qp, self->mr, &self->mem, at,
+					   -1));
+		ASSERT_EQ(0, rv_buf_check(&self->mem));
 	}
 }
 
 /* An ack for a part of the read: that the peer has it, says nothing of its bytes. */
 TEST_F(responses, ack_of_a_part)
 {
-	uint32_t psn;
-	int i, at;
+	int at;
 
 	for (at = 0; at < PARTS; at++) {
-		rv_rand_fill(self->data, LEN);
-		ASSERT_EQ(0, ask(&self->qp, self->mr, &self->mem, &self->request));
-		psn = self->request.psn;
-		for (i = 0; i < PARTS; i++) {
-			if (i == at)
-				ASSERT_EQ(0, answer(&self->qp, OP_ACK,
-						    (psn + at) & PSN_MASK, NULL));
-			ASSERT_EQ(0, answer_part(&self->qp, psn, i, self->data));
-		}
-		EXPECT_EQ(IBV_WC_SUCCESS, rv_wait(&self->qp));
-		rv_buf_expect(&self->mem, 0, self->data, LEN);
-		EXPECT_EQ(0, rv_buf_check(&self->mem));
+		ASSERT_RV_OK(read_with_ack(&self->qp, self->mr, &self->mem, at,
+					   at));
+		ASSERT_EQ(0, rv_buf_check(&self->mem));
 	}
 }
 
@@ -190,8 +182,11 @@ TEST_F(responses, ack_of_an_atomic)
 
 	ASSERT_EQ(0, rv_post_fetch_add(&self->qp, &sge, remote, 1));
 	ASSERT_EQ(0, receive(&self->request, OP_FETCH_ADD));
-	ASSERT_EQ(0, answer(&self->qp, OP_ACK, self->request.psn, NULL));
-	ASSERT_EQ(0, answer_atomic(&self->qp, self->request.psn, old));
+	ASSERT_EQ(0, answer_ack(&self->qp, self->request.psn));
+	ASSERT_EQ(0, answer(&self->qp, (struct packet){
+		.opcode = OP_ATOMIC_ACK, .psn = self->request.psn,
+		.swap_add = old,
+	}));
 	EXPECT_EQ(IBV_WC_SUCCESS, rv_wait(&self->qp));
 	rv_buf_expect(&self->mem, 64, &old, sizeof(old));
 	EXPECT_EQ(0, rv_buf_check(&self->mem));
