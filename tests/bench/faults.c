@@ -203,21 +203,6 @@ static bool wants_latency(const char *kind)
 	return false;
 }
 
-/* Page numbers below n, each once, in no order. */
-static void shuffle(int *order, int n)
-{
-	int i, j, x;
-
-	for (i = 0; i < n; i++)
-		order[i] = i;
-	for (i = n - 1; i > 0; i--) {
-		j = rv_rand_below(i + 1);
-		x = order[i];
-		order[i] = order[j];
-		order[j] = x;
-	}
-}
-
 static void latency(enum kind kind, enum bench_side side)
 {
 	enum { MAX = 600, FIRST = 10, PAGES = COLD / RV_PAGE };
@@ -238,7 +223,7 @@ static void latency(enum kind kind, enum bench_side side)
 		bench_must(rv_pager_start(&pager, &paged, COLD, RV_MISSING), "pager");
 		rv_pager_release(&pager);
 	}
-	shuffle(order, PAGES);
+	rv_rand_order(order, PAGES);
 	if (kind == RESIDENT)
 		for (i = 0; i < n; i++)
 			write_to(mr, mem + order[i] * RV_PAGE);

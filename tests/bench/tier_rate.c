@@ -85,20 +85,6 @@ static int64_t count(struct bench *b, const char *counter)
 	return rv_stat_dev(&b->dev, counter);
 }
 
-static void shuffle(struct bench *b)
-{
-	int i, k, swap;
-
-	for (i = 0; i < REGIONS; i++)
-		b->at[i] = i;
-	for (i = REGIONS - 1; i > 0; i--) {
-		k = rv_rand_below(i + 1);
-		swap = b->at[i];
-		b->at[i] = b->at[k];
-		b->at[k] = swap;
-	}
-}
-
 /* Rank r has weight 1 / r^s; 0 is uniform. */
 static void distribute(struct bench *b, double s)
 {
@@ -109,7 +95,7 @@ static void distribute(struct bench *b, double s)
 		b->cdf[i] = sum += pow(i + 1, -s);
 	for (i = 0; i < REGIONS; i++)
 		b->cdf[i] /= sum;
-	shuffle(b);
+	rv_rand_order(b->at, REGIONS);
 }
 
 static int draw(struct bench *b)
@@ -242,7 +228,7 @@ static void zipf(struct bench *b, double s)
 	set("tier_mode", "auto");
 	show_seconds(b, "policy auto", 10);
 	show_both(b, "policy auto");
-	shuffle(b);
+	rv_rand_order(b->at, REGIONS);
 	snprintf(what, sizeof(what), "another hot set");
 	show_seconds(b, what, 10);
 }

@@ -103,14 +103,11 @@ static int stream(struct rv_ends *e, size_t from, size_t to)
 /* One page of each of n places, step pages apart, in any order. */
 static int scatter(struct rv_ends *e, size_t n, size_t step)
 {
-	size_t i, k, at, *order = calloc(n, sizeof(*order));
-	int res = order ? 0 : -ENOMEM;
+	int *order = calloc(n, sizeof(*order)), res = order ? 0 : -ENOMEM;
+	size_t i, at;
 
-	for (i = 0; i < n && !res; i++) {
-		k = rv_rand_below(i + 1);
-		order[i] = order[k];
-		order[k] = i;
-	}
+	if (order)
+		rv_rand_order(order, n);
 	for (i = 0; i < n && !res; i++) {
 		at = order[i] * step + rv_rand_below(step);
 		res = rv_ends_write_blind(e, rv_rand_below(PIECE - 8),

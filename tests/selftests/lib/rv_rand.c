@@ -65,6 +65,20 @@ bool rv_one_in(uint64_t n)
 	return !rv_rand_below(n);
 }
 
+void rv_rand_order(int *order, int n)
+{
+	int i, k, swap;
+
+	for (i = 0; i < n; i++)
+		order[i] = i;
+	for (i = n - 1; i > 0; i--) {
+		k = rv_rand_below(i + 1);
+		swap = order[i];
+		order[i] = order[k];
+		order[k] = swap;
+	}
+}
+
 void rv_rand_fill(void *p, size_t len)
 {
 	uint8_t *to = p;

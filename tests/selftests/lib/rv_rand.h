@@ -23,6 +23,7 @@ uint64_t rv_rand_below(uint64_t n);		/* 0 .. n - 1 */
 uint64_t rv_rand_between(uint64_t lo, uint64_t hi);	/* lo .. hi */
 bool rv_one_in(uint64_t n);			/* true once in n times */
 void rv_rand_fill(void *p, size_t len);
+void rv_rand_order(int *order, int n);		/* 0 .. n - 1, each once */
 
 /*
  * A length between lo and hi: often short, often next to a power of two or a
