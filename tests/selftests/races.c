@@ -137,7 +137,7 @@ TEST_F_TIMEOUT(fault, loses, 120)
 		ASSERT_RV_OK(expect_missing(s));
 	ASSERT_EQ(0, rv_scene_prepare(s, variant->kind));
 	rv_race_arm(variant->point, 1, 10000);
-	ASSERT_EQ(0, rv_scene_post(s, variant->op));
+	ASSERT_EQ(0, rv_scene_post(&s->e, variant->op));
 	ASSERT_EQ(0, rv_race_wait(variant->point, 1));
 	ASSERT_EQ(0, rv_scene_strike(s, variant->kind));
 	ASSERT_EQ(0, rv_scene_settle(s, variant->kind));
@@ -150,13 +150,13 @@ TEST_F_TIMEOUT(fault, loses, 120)
 	}
 	ASSERT_EQ(0, rv_race_release(variant->point));
 
-	res = rv_scene_complete(s, variant->op);
+	res = rv_scene_complete(&s->e, variant->op);
 	if (rv_scene_refused(variant->op, variant->kind)) {
 		EXPECT_RV(IBV_WC_REM_ACCESS_ERR, res);
 		ASSERT_EQ(0, rv_pair_again(&s->e.pair));
 	} else {
 		EXPECT_RV(0, res);
-		rv_scene_effect(s, variant->op);
+		rv_scene_effect(&s->e, variant->op);
 	}
 	EXPECT_EQ(0, rv_scene_look_elsewhere(s, variant->kind));
 	ASSERT_EQ(0, rv_ends_check(&s->e));
@@ -218,14 +218,14 @@ TEST_F_TIMEOUT(copy, holds_up_change, 120)
 	ASSERT_EQ(0, rv_prefetch(s->e.mr_b, b->base, b->len, 1));
 	ASSERT_EQ(0, rv_scene_catch(s, variant->op, "io_entered"));
 	/* it comes first, and what the change keeps must show it */
-	rv_scene_effect(s, variant->op);
+	rv_scene_effect(&s->e, variant->op);
 	ASSERT_EQ(0, rv_scene_prepare(s, variant->kind));
 	ASSERT_EQ(0, rv_scene_strike(s, variant->kind));
 	EXPECT_EQ(0, rv_race_held("io_entered"))
 		TH_LOG("the change came back before the copy was done");
 	ASSERT_EQ(0, rv_scene_settle(s, variant->kind));
 
-	EXPECT_RV(0, rv_scene_complete(s, variant->op));
+	EXPECT_RV(0, rv_scene_complete(&s->e, variant->op));
 	EXPECT_EQ(0, rv_scene_look_elsewhere(s, variant->kind));
 	ASSERT_EQ(0, rv_ends_check(&s->e));
 	ASSERT_RV_OK(rv_scene_go_on(s));
@@ -280,7 +280,7 @@ TEST_F_TIMEOUT(install, holds_up_change, 120)
 		TH_LOG("the change came back before the install was done");
 	ASSERT_EQ(0, rv_scene_settle(s, variant->kind));
 	/* it comes before the change, after it, or between: into nothing */
-	res = rv_scene_complete(s, variant->op);
+	res = rv_scene_complete(&s->e, variant->op);
 	if (variant->kind == RV_SCENE_DROP)
 		EXPECT_RV(0, res);
 	if (variant->kind == RV_SCENE_MOVE)

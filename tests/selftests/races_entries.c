@@ -84,12 +84,12 @@ TEST_F_TIMEOUT(scene, copy_holds_up_install, 120)
 	ASSERT_EQ(0, rv_prefetch(s->e.mr_b, b->base + RV_SCENE_CHANGE,
 				 RV_SCENE_CHANGED, 1));
 	ASSERT_EQ(0, rv_scene_catch(s, RV_SCENE_READ, "io_entered"));
-	rv_scene_effect(s, RV_SCENE_READ);
+	rv_scene_effect(&s->e, RV_SCENE_READ);
 	ASSERT_EQ(0, rv_prefetch(s->e.mr_b, b->base + 12 * RV_PAGE, RV_PAGE,
 				 1));
 	EXPECT_EQ(0, rv_race_held("io_entered"))
 		TH_LOG("the table has changed before the copy was done");
-	EXPECT_RV(0, rv_scene_complete(s, RV_SCENE_READ));
+	EXPECT_RV(0, rv_scene_complete(&s->e, RV_SCENE_READ));
 	ASSERT_EQ(0, rv_ends_check(&s->e));
 }
 
@@ -109,7 +109,7 @@ TEST_F_TIMEOUT(scene, copies_together, 120)
 	ASSERT_EQ(0, rv_pair_init(&other, &s->e.dev, &opts));
 	ASSERT_EQ(0, rv_prefetch(s->e.mr_b, b->base, b->len, 1));
 	rv_race_arm("io_entered", 1, 5000);
-	ASSERT_EQ(0, rv_scene_post(s, RV_SCENE_WRITE));
+	ASSERT_EQ(0, rv_scene_post(&s->e, RV_SCENE_WRITE));
 	ASSERT_EQ(0, rv_race_wait("io_entered", 1));
 
 	/* into a page of the copy that is held, and far from it */
@@ -122,8 +122,8 @@ TEST_F_TIMEOUT(scene, copies_together, 120)
 	rv_buf_expect(a, 8000, rv_buf_shadow(b, 12 * RV_PAGE), 2000);
 
 	ASSERT_EQ(0, rv_race_release("io_entered"));
-	EXPECT_RV(0, rv_scene_complete(s, RV_SCENE_WRITE));
-	rv_scene_effect(s, RV_SCENE_WRITE);
+	EXPECT_RV(0, rv_scene_complete(&s->e, RV_SCENE_WRITE));
+	rv_scene_effect(&s->e, RV_SCENE_WRITE);
 	ASSERT_EQ(0, rv_ends_check(&s->e));
 	rv_pair_fini(&other);
 	ASSERT_RV_OK(rv_scene_go_on(s));
@@ -182,13 +182,6 @@ TEST_F_TIMEOUT(scene, half_present, 120)
 	ASSERT_RV_OK(rv_scene_go_on(s));
 }
 
-/* Reclaim works in its own time: ask until it has taken a page. */
-static bool reclaimed(uint8_t *base, size_t len, uint8_t *page)
-{
-	madvise(base, len, MADV_PAGEOUT);
-	return rv_pages(page, RV_PAGE, PAGE_IS_PRESENT) == 0;
-}
-
 TEST_F_TIMEOUT(scene, keeps_dirty, 120)
 {
 	struct rv_scene *s = &self->s;
@@ -204,12 +197,12 @@ TEST_F_TIMEOUT(scene, keeps_dirty, 120)
 	ASSERT_EQ(0, rv_put("/proc/sys/vm/drop_caches", "1"));
 	ASSERT_EQ(0, rv_prefetch(s->e.mr_b, at, RV_SCENE_CHANGED, 1));
 	ASSERT_EQ(0, rv_scene_catch(s, RV_SCENE_WRITE, "io_entered"));
-	rv_scene_effect(s, RV_SCENE_WRITE);
+	rv_scene_effect(&s->e, RV_SCENE_WRITE);
 	/* The device has written the second and third of five pages. */
-	ASSERT_TRUE(rv_wait_for(reclaimed(at, RV_SCENE_CHANGED, at)));
-	ASSERT_TRUE(rv_wait_for(reclaimed(at, RV_SCENE_CHANGED,
+	ASSERT_TRUE(rv_wait_for(rv_reclaimed(at, RV_SCENE_CHANGED, at)));
+	ASSERT_TRUE(rv_wait_for(rv_reclaimed(at, RV_SCENE_CHANGED,
 					  at + 4 * RV_PAGE)));
-	ASSERT_RV_OK(rv_scene_complete(s, RV_SCENE_WRITE));
+	ASSERT_RV_OK(rv_scene_complete(&s->e, RV_SCENE_WRITE));
 	ASSERT_EQ(0, rv_compare("what the device wrote", b->base + RV_SCENE_OFF,
 				rv_buf_shadow(b, RV_SCENE_OFF),
 				RV_SCENE_BYTES));
@@ -336,7 +329,7 @@ static int keep_region(struct rv_scene *s, const char *point)
 	rv_race_arm(point, 1, 20000);
 	err = rv_scene_prepare(s, RV_SCENE_MAP);
 	if (!err)
-		err = rv_scene_post(s, RV_SCENE_WRITE);
+		err = rv_scene_post(&s->e, RV_SCENE_WRITE);
 	if (!err)
 		err = rv_race_wait(point, 1);
 	if (!err)
@@ -351,8 +344,9 @@ static int keep_region(struct rv_scene *s, const char *point)
 	if (!err)
 		err = rv_race_release(point);
 	if (!err)
-		err = rv_scene_complete(s, RV_SCENE_WRITE);
-	rv_scene_effect(s, RV_SCENE_WRITE);
+		err = rv_scene_complete(&s->e, RV_SCENE_WRITE);
+	if (!err)
+		rv_scene_effect(&s->e, RV_SCENE_WRITE);
 	return err;
 }
 

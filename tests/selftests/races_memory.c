@@ -12,20 +12,14 @@
 #include "kselftest_harness.h"
 #include "lib/rv.h"
 #include "lib/rv_race.h"
+#include "lib/rv_scene.h"
 
 #define SIZE_FILE	"/sys/class/infiniband/rxe0/hmm/memory_size"
 #define USED_FILE	"/sys/class/infiniband/rxe0/hmm/memory_used"
 #define DEVICE		RXE_HMM_PLACE_DEVICE
 #define SYSTEM		RXE_HMM_PLACE_SYSTEM
 
-/* One packet, over a page's end, within the pages that move. */
 #define LEN	(64 * 1024)
-#define OFF	(3 * RV_PAGE + 504)
-#define BYTES	4000
-/* How long to hold what can't be let go; see lib/rv_race.h. */
-#define HOLD_MS	700
-
-enum op { WRITE, READ, ADD };
 
 /* PROMOTE and DEMOTE by request, TOUCH by the CPU, EVICT for lack of room. */
 enum way { PROMOTE, DEMOTE, TOUCH, EVICT };
@@ -81,7 +75,7 @@ static int request(struct scene *s, int place)
 
 static int move(struct scene *s, enum way way)
 {
-	volatile uint8_t *byte = s->e.mem_b.base + OFF;
+	volatile uint8_t *byte = s->e.mem_b.base + RV_SCENE_OFF;
 
 	switch (way) {
 	case PROMOTE:
@@ -134,52 +128,13 @@ static int end_move(struct scene *s, const char *point)
 	return err ? err : s->result;
 }
 
-static int post(struct scene *s, enum op op)
-{
-	struct ibv_sge a = rv_ends_sge_a(&s->e, 0, BYTES);
-	struct rv_remote at = rv_ends_remote(&s->e, OFF);
-	struct rv_qp *qp = &s->e.pair.a;
-
-	switch (op) {
-	case WRITE:
-		return rv_post_write(qp, &a, 1, at);
-	case READ:
-		return rv_post_read(qp, &a, 1, at);
-	case ADD:
-		a.length = 8;
-		return rv_post_fetch_add(qp, &a, at, 12345);
-	}
-	return -EINVAL;
-}
-
-/* What a finished operation leaves in the memory. */
-static void effect(struct scene *s, enum op op)
-{
-	struct rv_buf *a = &s->e.mem_a, *b = &s->e.mem_b;
-	uint64_t word;
-
-	switch (op) {
-	case WRITE:
-		rv_buf_expect(b, OFF, rv_buf_shadow(a, 0), BYTES);
-		break;
-	case READ:
-		rv_buf_expect(a, 0, rv_buf_shadow(b, OFF), BYTES);
-		break;
-	case ADD:
-		memcpy(&word, rv_buf_shadow(b, OFF), 8);
-		rv_buf_expect(a, 0, &word, 8);
-		word += 12345;
-		rv_buf_expect(b, OFF, &word, 8);
-		break;
-	}
-}
-
 /* Wherever it is now, everybody sees the same. */
 static int go_on(struct scene *s)
 {
-	int err = rv_ends_read(&s->e, 5000, OFF + 50, BYTES);
+	int err = rv_ends_read(&s->e, 5000, RV_SCENE_OFF + 50, RV_SCENE_BYTES);
 
-	return err ? err : rv_ends_write(&s->e, 3000, OFF - 100, BYTES);
+	return err ? err : rv_ends_write(&s->e, 3000, RV_SCENE_OFF - 100,
+					 RV_SCENE_BYTES);
 }
 
 FIXTURE(moving)
@@ -191,13 +146,13 @@ FIXTURE_VARIANT(moving)
 {
 	const char *point;
 	enum way way;
-	enum op op;
+	enum rv_scene_op op;
 };
 
 #define MOVING(_name, _point, _way, _op)				\
 	FIXTURE_VARIANT_ADD(moving, _name)				\
 	{								\
-		.point = _point, .way = _way, .op = _op,		\
+		.point = _point, .way = _way, .op = RV_SCENE_##_op,	\
 	}
 
 MOVING(promote_setup_write, "migrate_setup", PROMOTE, WRITE);
@@ -233,13 +188,13 @@ TEST_F_TIMEOUT(moving, holds_up_access, 120)
 
 	ASSERT_EQ(0, prepare(s, variant->way));
 	ASSERT_EQ(0, hold_move(s, variant->way, variant->point));
-	ASSERT_EQ(0, post(s, variant->op));
+	ASSERT_EQ(0, rv_scene_post(&s->e, variant->op));
 	EXPECT_RV(-ETIMEDOUT, rv_poll_until(s->e.pair.a.scq, NULL, 100));
 	ASSERT_EQ(1, rv_race_held(variant->point));
 	ASSERT_EQ(0, end_move(s, variant->point));
 
 	ASSERT_RV_OK(rv_wait(&s->e.pair.a));
-	effect(s, variant->op);
+	rv_scene_effect(&s->e, variant->op);
 	ASSERT_EQ(0, rv_ends_check(&s->e));
 	ASSERT_RV_OK(go_on(s));
 }
@@ -254,13 +209,13 @@ FIXTURE(access)
 FIXTURE_VARIANT(access)
 {
 	enum way way;
-	enum op op;
+	enum rv_scene_op op;
 };
 
 #define ACCESS(_name, _way, _op)					\
 	FIXTURE_VARIANT_ADD(access, _name)				\
 	{								\
-		.way = _way, .op = _op,					\
+		.way = _way, .op = RV_SCENE_##_op,			\
 	}
 
 ACCESS(promote_write, PROMOTE, WRITE);
@@ -292,15 +247,15 @@ TEST_F_TIMEOUT(access, holds_up_move, 120)
 	/* a slow machine may be too late: then there was no harm */
 	for (i = 0; i < 5 && !held; i++) {
 		ASSERT_EQ(0, prepare(s, variant->way));
-		rv_race_arm("io_entered", 1, HOLD_MS);
-		ASSERT_EQ(0, post(s, variant->op));
+		rv_race_arm("io_entered", 1, RV_SCENE_HOLD_MS);
+		ASSERT_EQ(0, rv_scene_post(&s->e, variant->op));
 		ASSERT_EQ(0, rv_race_wait("io_entered", 1));
 		held = rv_race_held("io_entered");
 		ASSERT_EQ(0, move(s, variant->way));
 		EXPECT_EQ(0, rv_race_held("io_entered"))
 			TH_LOG("it has moved before the copy was done");
 		ASSERT_RV_OK(rv_wait(&s->e.pair.a));
-		effect(s, variant->op);
+		rv_scene_effect(&s->e, variant->op);
 		ASSERT_EQ(0, rv_ends_check(&s->e));
 		ASSERT_EQ(0, rv_put(SIZE_FILE, "8M"));
 	}
@@ -355,14 +310,14 @@ TEST_F_TIMEOUT(access, loses_to_move, 120)
 	ASSERT_EQ(0, prepare(s, variant->way));
 	ASSERT_EQ(0, forget(s));
 	rv_race_arm("fault_walked", 1, 10000);
-	ASSERT_EQ(0, post(s, variant->op));
+	ASSERT_EQ(0, rv_scene_post(&s->e, variant->op));
 	ASSERT_EQ(0, rv_race_wait("fault_walked", 1));
 	ASSERT_EQ(0, move_under_fault(s, variant->way));
 	ASSERT_EQ(1, rv_race_held("fault_walked"));
 	ASSERT_EQ(0, rv_race_release("fault_walked"));
 	ASSERT_EQ(0, moved_under_fault(s, variant->way));
 	ASSERT_RV_OK(rv_wait(&s->e.pair.a));
-	effect(s, variant->op);
+	rv_scene_effect(&s->e, variant->op);
 	ASSERT_EQ(0, rv_ends_check(&s->e));
 	ASSERT_RV_OK(go_on(s));
 }
@@ -418,11 +373,11 @@ TEST_F_TIMEOUT(changing, pages_dropped, 120)
 	/* not all pages were there to be moved */
 	EXPECT_TRUE(!res || res == -EAGAIN);
 	rv_buf_expect_byte(b, 2 * RV_PAGE, 0, 5 * RV_PAGE);
-	ASSERT_RV_OK(rv_ends_read(&s->e, 0, OFF, BYTES));
+	ASSERT_RV_OK(rv_ends_read(&s->e, 0, RV_SCENE_OFF, RV_SCENE_BYTES));
 
 	memset(at, 0x5a, 5 * RV_PAGE);
 	rv_buf_expect_byte(b, 2 * RV_PAGE, 0x5a, 5 * RV_PAGE);
-	ASSERT_RV_OK(rv_ends_read(&s->e, 0, OFF, BYTES));
+	ASSERT_RV_OK(rv_ends_read(&s->e, 0, RV_SCENE_OFF, RV_SCENE_BYTES));
 	ASSERT_RV_OK(go_on(s));
 }
 
@@ -451,37 +406,50 @@ TEST_F_TIMEOUT(seen, memory_goes, 120)
 
 	ASSERT_EQ(0, request(s, DEVICE));
 	rv_race_arm("fault_walked", 1, 20000);
-	ASSERT_EQ(0, post(s, WRITE));
+	ASSERT_EQ(0, rv_scene_post(&s->e, RV_SCENE_WRITE));
 	ASSERT_EQ(0, rv_race_wait("fault_walked", 1));
 	ASSERT_EQ(0, move_under_fault(s, EVICT));
-	for (end = rv_now_ms() + HOLD_MS; rv_now_ms() < end; rv_pause())
+	for (end = rv_now_ms() + RV_SCENE_HOLD_MS; rv_now_ms() < end; rv_pause())
 		ASSERT_LT(0, rv_live("chunks"));
 	ASSERT_EQ(1, rv_race_held("fault_walked"));
 	ASSERT_EQ(0, rv_race_release("fault_walked"));
 	ASSERT_EQ(0, moved_under_fault(s, EVICT));
 	ASSERT_EQ(0, rv_live("chunks"));
 	ASSERT_RV_OK(rv_wait(&s->e.pair.a));
-	effect(s, WRITE);
+	rv_scene_effect(&s->e, RV_SCENE_WRITE);
 	ASSERT_EQ(0, rv_ends_check(&s->e));
 }
 
-/* A fault has seen nothing, and it is on the device by now: it stays there. */
-TEST_F_TIMEOUT(seen, comes_to_device, 120)
+/* Hold the fault of a read that has looked at memory and found nothing there. */
+static int see_nothing(struct scene *s)
 {
-	struct scene *s = &self->s;
+	int err = madvise(s->e.mem_b.base, LEN, MADV_DONTNEED) ? -errno : 0;
 
 	rv_buf_expect_byte(&s->e.mem_b, 0, 0, LEN);
-	ASSERT_EQ(0, madvise(s->e.mem_b.base, LEN, MADV_DONTNEED));
 	rv_race_arm("fault_looked", 1, 10000);
-	ASSERT_EQ(0, post(s, READ));
-	ASSERT_EQ(0, rv_race_wait("fault_looked", 1));
+	if (!err)
+		err = rv_scene_post(&s->e, RV_SCENE_READ);
+	return err ? err : rv_race_wait("fault_looked", 1);
+}
+
+/* It comes to the device before the fault goes on, and stays there. */
+static void come_to_device(struct __test_metadata *_metadata, struct scene *s)
+{
 	ASSERT_EQ(0, move(s, PROMOTE));
 	ASSERT_EQ(1, rv_race_held("fault_looked"));
 	ASSERT_EQ(0, rv_race_release("fault_looked"));
 	ASSERT_RV_OK(rv_wait(&s->e.pair.a));
-	effect(s, READ);
+	rv_scene_effect(&s->e, RV_SCENE_READ);
 	EXPECT_EQ(LEN, rv_get(USED_FILE, NULL));
 	ASSERT_EQ(0, rv_ends_check(&s->e));
+}
+
+TEST_F_TIMEOUT(seen, comes_to_device, 120)
+{
+	struct scene *s = &self->s;
+
+	ASSERT_RV_OK(see_nothing(s));
+	come_to_device(_metadata, s);
 }
 
 /* Have the fault go on to another point, in its next try. */
@@ -499,11 +467,7 @@ TEST_F_TIMEOUT(seen, comes_to_device_again, 120)
 {
 	struct scene *s = &self->s;
 
-	rv_buf_expect_byte(&s->e.mem_b, 0, 0, LEN);
-	ASSERT_EQ(0, madvise(s->e.mem_b.base, LEN, MADV_DONTNEED));
-	rv_race_arm("fault_looked", 1, 10000);
-	ASSERT_EQ(0, post(s, READ));
-	ASSERT_EQ(0, rv_race_wait("fault_looked", 1));
+	ASSERT_RV_OK(see_nothing(s));
 	ASSERT_EQ(0, move(s, PROMOTE));
 	ASSERT_EQ(0, go_on_to("fault_looked", "fault_begun"));
 	ASSERT_EQ(0, madvise(s->e.mem_b.base, LEN, MADV_DONTNEED));
@@ -511,12 +475,7 @@ TEST_F_TIMEOUT(seen, comes_to_device_again, 120)
 	ASSERT_EQ(0, go_on_to("fault_begun", "fault_looked"));
 	ASSERT_EQ(0, go_on_to("fault_looked", "fault_begun"));
 	ASSERT_EQ(0, go_on_to("fault_begun", "fault_looked"));
-	ASSERT_EQ(0, move(s, PROMOTE));
-	ASSERT_EQ(0, rv_race_release("fault_looked"));
-	ASSERT_RV_OK(rv_wait(&s->e.pair.a));
-	effect(s, READ);
-	EXPECT_EQ(LEN, rv_get(USED_FILE, NULL));
-	ASSERT_EQ(0, rv_ends_check(&s->e));
+	come_to_device(_metadata, s);
 }
 
 /* --- what is written on the device is dirty ------------------------------- */
@@ -556,13 +515,6 @@ FIXTURE_TEARDOWN(dirty)
 	EXPECT_EQ(0, scene_fini(&self->s));
 }
 
-/* Reclaim works in its own time: ask until it has taken a page. */
-static bool reclaimed(uint8_t *base, size_t len, uint8_t *page)
-{
-	madvise(base, len, MADV_PAGEOUT);
-	return rv_pages(page, RV_PAGE, PAGE_IS_PRESENT) == 0;
-}
-
 /*
  * Pages that are free for the taking come to the device; it writes two of
  * five; they come back. Reclaim may take the others, and has to keep these.
@@ -578,15 +530,15 @@ TEST_F_TIMEOUT(dirty, survives_reclaim, 120)
 	ASSERT_EQ(0, madvise(at, len, MADV_FREE));
 	ASSERT_EQ(0, rv_put("/proc/sys/vm/drop_caches", "1"));
 	ASSERT_EQ(0, request(s, DEVICE));
-	ASSERT_EQ(0, post(s, WRITE));
+	ASSERT_EQ(0, rv_scene_post(&s->e, RV_SCENE_WRITE));
 	ASSERT_RV_OK(rv_wait(&s->e.pair.a));
-	effect(s, WRITE);
+	rv_scene_effect(&s->e, RV_SCENE_WRITE);
 	ASSERT_EQ(0, move(s, variant->way));
 	ASSERT_EQ(0, rv_put("/proc/sys/vm/drop_caches", "1"));
-	ASSERT_TRUE(rv_wait_for(reclaimed(at, len, at)));
-	ASSERT_TRUE(rv_wait_for(reclaimed(at, len, at + 4 * RV_PAGE)));
-	ASSERT_EQ(0, rv_compare("what the device wrote", b->base + OFF,
-				rv_buf_shadow(b, OFF), BYTES));
+	ASSERT_TRUE(rv_wait_for(rv_reclaimed(at, len, at)));
+	ASSERT_TRUE(rv_wait_for(rv_reclaimed(at, len, at + 4 * RV_PAGE)));
+	ASSERT_EQ(0, rv_compare("what the device wrote", b->base + RV_SCENE_OFF,
+				rv_buf_shadow(b, RV_SCENE_OFF), RV_SCENE_BYTES));
 }
 
 RV_DEBUG_HARNESS_MAIN

@@ -42,12 +42,12 @@ void rv_scene_fini(struct rv_scene *s)
 	rv_ends_fini(&s->e);
 }
 
-int rv_scene_post(struct rv_scene *s, enum rv_scene_op op)
+int rv_scene_post(struct rv_ends *e, enum rv_scene_op op)
 {
-	struct ibv_sge a = rv_ends_sge_a(&s->e, 0, RV_SCENE_BYTES);
-	struct ibv_sge b = rv_ends_sge_b(&s->e, RV_SCENE_OFF, RV_SCENE_BYTES);
-	struct rv_qp *qa = &s->e.pair.a, *qb = &s->e.pair.b;
-	struct rv_remote at = rv_ends_remote(&s->e, RV_SCENE_OFF);
+	struct ibv_sge a = rv_ends_sge_a(e, 0, RV_SCENE_BYTES);
+	struct ibv_sge b = rv_ends_sge_b(e, RV_SCENE_OFF, RV_SCENE_BYTES);
+	struct rv_qp *qa = &e->pair.a, *qb = &e->pair.b;
+	struct rv_remote at = rv_ends_remote(e, RV_SCENE_OFF);
 	int err;
 
 	switch (op) {
@@ -60,7 +60,7 @@ int rv_scene_post(struct rv_scene *s, enum rv_scene_op op)
 		return err ? err : rv_post_send(qa, &a, 1);
 	case RV_SCENE_FROM:
 		return rv_post_write(qb, &b, 1,
-				     RV_REMOTE(s->e.mr_a, s->e.mem_a.base));
+				     RV_REMOTE(e->mr_a, e->mem_a.base));
 	case RV_SCENE_ADD:
 		a.length = 8;
 		return rv_post_fetch_add(qa, &a, at, 12345);
@@ -68,18 +68,18 @@ int rv_scene_post(struct rv_scene *s, enum rv_scene_op op)
 	return -EINVAL;
 }
 
-int rv_scene_complete(struct rv_scene *s, enum rv_scene_op op)
+int rv_scene_complete(struct rv_ends *e, enum rv_scene_op op)
 {
-	int res = rv_wait(op == RV_SCENE_FROM ? &s->e.pair.b : &s->e.pair.a);
+	int res = rv_wait(op == RV_SCENE_FROM ? &e->pair.b : &e->pair.a);
 
 	if (!res && op == RV_SCENE_SEND)
-		res = rv_wait_recv(&s->e.pair.b, NULL);
+		res = rv_wait_recv(&e->pair.b, NULL);
 	return res;
 }
 
-void rv_scene_effect(struct rv_scene *s, enum rv_scene_op op)
+void rv_scene_effect(struct rv_ends *e, enum rv_scene_op op)
 {
-	struct rv_buf *a = &s->e.mem_a, *b = &s->e.mem_b;
+	struct rv_buf *a = &e->mem_a, *b = &e->mem_b;
 	uint64_t word;
 
 	switch (op) {
@@ -233,15 +233,15 @@ int rv_scene_catch(struct rv_scene *s, enum rv_scene_op op, const char *point)
 
 	for (i = 0; i < 5; i++) {
 		rv_race_arm(point, 1, RV_SCENE_HOLD_MS);
-		err = rv_scene_post(s, op);
+		err = rv_scene_post(&s->e, op);
 		if (!err)
 			err = rv_race_wait(point, 1);
 		if (err || rv_race_held(point) == 1)
 			return err;
-		err = rv_scene_complete(s, op);
+		err = rv_scene_complete(&s->e, op);
 		if (err)
 			return err;
-		rv_scene_effect(s, op);
+		rv_scene_effect(&s->e, op);
 	}
 	rv_log("%s: always too late", point);
 	return -ETIMEDOUT;

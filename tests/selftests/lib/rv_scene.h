@@ -48,10 +48,10 @@ struct rv_scene {
 int rv_scene_init(struct rv_scene *s, bool huge);
 void rv_scene_fini(struct rv_scene *s);
 
-int rv_scene_post(struct rv_scene *s, enum rv_scene_op op);
-int rv_scene_complete(struct rv_scene *s, enum rv_scene_op op);
+int rv_scene_post(struct rv_ends *e, enum rv_scene_op op);
+int rv_scene_complete(struct rv_ends *e, enum rv_scene_op op);
 /* What a finished operation leaves in the memory. */
-void rv_scene_effect(struct rv_scene *s, enum rv_scene_op op);
+void rv_scene_effect(struct rv_ends *e, enum rv_scene_op op);
 
 /*
  * Hold an operation at a point where it can't be let go, and return while it

@@ -174,6 +174,12 @@ static bool all_out(struct rv_buf *b)
 	return !rv_pages(b->base, b->len, PAGE_IS_PRESENT);
 }
 
+bool rv_reclaimed(void *base, size_t len, const void *page)
+{
+	madvise(base, len, MADV_PAGEOUT);
+	return rv_pages(page, RV_PAGE, PAGE_IS_PRESENT) == 0;
+}
+
 /* What is in flight to swap takes a moment. */
 int rv_page_out(struct rv_buf *b)
 {

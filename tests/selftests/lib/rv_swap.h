@@ -31,6 +31,9 @@ struct rv_swap {
 int rv_swap_start(struct rv_swap *s, enum rv_swap_kind kind);
 void rv_swap_stop(struct rv_swap *s);
 
+/* Reclaim works in its own time: ask, until it has taken a page of a range. */
+bool rv_reclaimed(void *base, size_t len, const void *page);
+
 /* Have every page out of memory: 0, or -ETIMEDOUT after logging. */
 int rv_page_out(struct rv_buf *b);
 
