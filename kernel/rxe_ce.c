@@ -2,21 +2,20 @@
 /*
  * The copy engine: whole batches of pages, copied for a migration.
  *
- * A batch is a list of copies. Neighbours in the list that are neighbours in
- * memory on both sides make one run. All runs are handed to the lanes (the
- * channels of the engine) that the batch has borrowed before the first is
+ *	add ... add -> start -> (the caller goes on) -> finish
+ *
+ * A batch is a list of runs. Copies that are added one after the other and are
+ * neighbours in memory on both sides make one. All runs are handed to the lanes
+ * (the channels of the engine) that the batch has borrowed before the first is
  * waited for; when all slots are used, or the engine takes no more, they are
  * waited for in between.
  *
  * What the engine does not copy, the CPU does: pages to be zeroed, and all that
  * is left when there is no engine, it takes nothing, fails or is late. That
  * happens when the engine is off these pages, so it never writes over newer
- * data. In the end all bytes are in place, whatever has happened.
- *
- * A batch belongs to one thread, and lives on its stack.
+ * data. After finish all bytes are in place, whatever has happened.
  */
 #include <linux/jiffies.h>
-#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -34,32 +33,10 @@ struct rxe_ce {
 	struct rxe_ce_engine	engine;
 };
 
-/* How far a batch has come. */
-struct cursor {
-	const struct rxe_ce_copy *next;
-	const struct rxe_ce_copy *end;
-};
-
-struct batch {
-	const struct rxe_ce_copy *copies;
-	unsigned int		nr_copies;
-	unsigned int		nr_pages;	/* to be copied, not zeroed */
-	bool			zeroes;		/* there are pages to be zeroed */
-	struct rxe_ce_lane	*lanes[RXE_CE_MAX_LANES];
-	unsigned int		nr_lanes;
-	unsigned int		max_piece;	/* pages in a slot */
-	u64			engine_bytes;
-	u64			cpu_bytes;
-	bool			fell_back;
-};
-
 /* NULL is followed by NULL. */
 static bool page_follows(struct page *page, unsigned int nr, struct page *next)
 {
-	if (!page || !next)
-		return page == next;
-
-	return page_to_pfn(page) + nr == page_to_pfn(next);
+	return page ? page + nr == next : !next;
 }
 
 static bool addr_follows(void *addr, unsigned int nr, void *next)
@@ -78,27 +55,19 @@ static bool follows(const struct rxe_ce_copy *run, const struct rxe_ce_copy *cop
 	       addr_follows(run->src_addr, run->nr_pages, copy->src_addr);
 }
 
-/* Take as much of the batch as makes one run; false at its end. */
-static bool next_run(struct cursor *cursor, struct rxe_ce_copy *run)
+/* Have the last run of the batch take in what follows it. */
+static bool extend_last(struct rxe_ce_batch *batch, const struct rxe_ce_copy *copy)
 {
-	const struct rxe_ce_copy *copy = cursor->next;
+	struct rxe_ce_copy *last;
 
-	if (copy == cursor->end)
+	if (!batch->nr_runs)
 		return false;
-	*run = *copy;
-	for (copy++; copy != cursor->end && follows(run, copy); copy++)
-		run->nr_pages += copy->nr_pages;
-	cursor->next = copy;
+	last = &batch->runs[batch->nr_runs - 1];
+	if (!follows(last, copy))
+		return false;
+	last->nr_pages += copy->nr_pages;
 
 	return true;
-}
-
-static struct cursor start_of(const struct batch *batch)
-{
-	return (struct cursor){
-		.next = batch->copies,
-		.end = batch->copies + batch->nr_copies,
-	};
 }
 
 /* Cut up to @max pages off the front; false if nothing is left. */
@@ -132,7 +101,7 @@ static void zero_run(const struct rxe_ce_copy *run)
 }
 
 /* A page at a time: copy_page() beats memcpy() of the whole. */
-static void copy_by_cpu(struct batch *batch, const struct rxe_ce_copy *run)
+static void copy_by_cpu(struct rxe_ce_batch *batch, const struct rxe_ce_copy *run)
 {
 	void *dst = address(run->dst, run->dst_addr);
 	void *src = address(run->src, run->src_addr);
@@ -144,14 +113,14 @@ static void copy_by_cpu(struct batch *batch, const struct rxe_ce_copy *run)
 	cond_resched();
 }
 
-static void fall_back(struct batch *batch, const struct rxe_ce_copy *run)
+static void fall_back(struct rxe_ce_batch *batch, const struct rxe_ce_copy *run)
 {
 	batch->fell_back = true;
 	copy_by_cpu(batch, run);
 }
 
 /* What the lane was given is copied when this returns. */
-static void settle(struct batch *batch, struct rxe_ce_lane *lane)
+static void settle(struct rxe_ce_batch *batch, struct rxe_ce_lane *lane)
 {
 	struct rxe_ce_slot *slot;
 
@@ -163,7 +132,7 @@ static void settle(struct batch *batch, struct rxe_ce_lane *lane)
 	}
 }
 
-static void open_lanes(struct batch *batch)
+static void open_lanes(struct rxe_ce_batch *batch)
 {
 	unsigned int i;
 
@@ -171,7 +140,7 @@ static void open_lanes(struct batch *batch)
 		rxe_ce_lane_open(batch->lanes[i]);
 }
 
-static void issue_lanes(struct batch *batch)
+static void issue_lanes(struct rxe_ce_batch *batch)
 {
 	unsigned int i;
 
@@ -179,7 +148,7 @@ static void issue_lanes(struct batch *batch)
 		rxe_ce_lane_issue(batch->lanes[i]);
 }
 
-static void wait_for_lanes(struct batch *batch)
+static void wait_for_lanes(struct rxe_ce_batch *batch)
 {
 	unsigned long deadline = jiffies + rxe_ce_engine_timeout();
 	unsigned int i;
@@ -191,7 +160,7 @@ static void wait_for_lanes(struct batch *batch)
 }
 
 /* The lane with least to do. */
-static struct rxe_ce_lane *pick_lane(const struct batch *batch)
+static struct rxe_ce_lane *pick_lane(const struct rxe_ce_batch *batch)
 {
 	struct rxe_ce_lane *lane, *best = NULL;
 	unsigned int i;
@@ -207,7 +176,7 @@ static struct rxe_ce_lane *pick_lane(const struct batch *batch)
 	return best;
 }
 
-static void submit(struct batch *batch, const struct rxe_ce_copy *piece)
+static void submit(struct rxe_ce_batch *batch, const struct rxe_ce_copy *piece)
 {
 	struct rxe_ce_lane *lane = pick_lane(batch);
 
@@ -227,45 +196,34 @@ static void submit(struct batch *batch, const struct rxe_ce_copy *piece)
 	fall_back(batch, piece);
 }
 
-static void submit_all(struct batch *batch)
+static void submit_all(struct rxe_ce_batch *batch)
 {
-	struct cursor cursor = start_of(batch);
 	struct rxe_ce_copy run, piece;
+	unsigned int i;
 
-	while (next_run(&cursor, &run))
+	for (i = 0; i < batch->nr_runs; i++) {
+		run = batch->runs[i];
 		while (run.src && cut_piece(&run, batch->max_piece, &piece))
 			submit(batch, &piece);
+	}
 }
 
-static void zero_all(struct batch *batch)
-{
-	struct cursor cursor = start_of(batch);
-	struct rxe_ce_copy run;
-
-	while (batch->zeroes && next_run(&cursor, &run))
-		if (!run.src)
-			zero_run(&run);
-}
-
-static void copy_all_by_cpu(struct batch *batch)
-{
-	struct cursor cursor = start_of(batch);
-	struct rxe_ce_copy run;
-
-	while (next_run(&cursor, &run))
-		if (run.src)
-			copy_by_cpu(batch, &run);
-}
-
-static void count_pages(struct batch *batch)
+static void zero_all(struct rxe_ce_batch *batch)
 {
 	unsigned int i;
 
-	for (i = 0; i < batch->nr_copies; i++)
-		if (batch->copies[i].src)
-			batch->nr_pages += batch->copies[i].nr_pages;
-		else
-			batch->zeroes = true;
+	for (i = 0; batch->zeroes && i < batch->nr_runs; i++)
+		if (!batch->runs[i].src)
+			zero_run(&batch->runs[i]);
+}
+
+static void copy_all_by_cpu(struct rxe_ce_batch *batch)
+{
+	unsigned int i;
+
+	for (i = 0; i < batch->nr_runs; i++)
+		if (batch->runs[i].src)
+			copy_by_cpu(batch, &batch->runs[i]);
 }
 
 /* Pages in a slot, so that one large run keeps all lanes busy. */
@@ -275,7 +233,7 @@ static unsigned int piece_size(unsigned int nr_pages, unsigned int nr_lanes,
 	return min(max(DIV_ROUND_UP(nr_pages, nr_lanes), MIN_PIECE), limit);
 }
 
-static unsigned int lane_limit(const struct batch *batch)
+static unsigned int lane_limit(const struct rxe_ce_batch *batch)
 {
 	unsigned int limit = UINT_MAX, i;
 
@@ -285,9 +243,7 @@ static unsigned int lane_limit(const struct batch *batch)
 	return limit;
 }
 
-/* The CPU zeroes pages while the engine copies others, and does what it is told. */
-static void copy_by_engine(struct batch *batch, void (*meanwhile)(void *arg),
-			   void *arg)
+static void start_engine(struct rxe_ce_batch *batch)
 {
 	batch->max_piece = piece_size(batch->nr_pages, batch->nr_lanes,
 				      lane_limit(batch));
@@ -295,16 +251,12 @@ static void copy_by_engine(struct batch *batch, void (*meanwhile)(void *arg),
 	submit_all(batch);
 	issue_lanes(batch);
 	rxe_race_reach(RXE_RACE_COPY_ISSUED);
-	zero_all(batch);
-	if (meanwhile)
-		meanwhile(arg);
-	wait_for_lanes(batch);
 }
 
-static void count(struct rxe_ce *ce, const struct batch *batch, ktime_t start)
+static void count(struct rxe_ce *ce, const struct rxe_ce_batch *batch)
 {
 	atomic64_t *counters = ce->rxe->stats_counters;
-	s64 us = ktime_us_delta(ktime_get(), start);
+	s64 us = ktime_us_delta(ktime_get(), batch->start);
 
 	atomic64_inc(&counters[RXE_CNT_COPY_BATCHES]);
 	atomic64_add(batch->engine_bytes, &counters[RXE_CNT_COPY_ENGINE_BYTES]);
@@ -312,46 +264,97 @@ static void count(struct rxe_ce *ce, const struct batch *batch, ktime_t start)
 	if (batch->fell_back)
 		atomic64_inc(&counters[RXE_CNT_COPY_FALLBACKS]);
 	atomic64_add(us, &counters[RXE_CNT_COPY_US]);
-	trace_rxe_ce_copy(ce->rxe, batch->nr_copies, batch->engine_bytes,
+	trace_rxe_ce_copy(ce->rxe, batch->nr_runs, batch->engine_bytes,
 			  batch->cpu_bytes, batch->fell_back, us);
 }
 
 /**
- * rxe_ce_run - copy a batch
+ * rxe_ce_batch_init - begin a batch
+ * @batch: the batch, empty afterwards
+ *
+ * Context: any.
+ */
+void rxe_ce_batch_init(struct rxe_ce_batch *batch)
+{
+	batch->nr_runs = 0;
+	batch->nr_pages = 0;
+	batch->nr_lanes = 0;
+	batch->engine_bytes = 0;
+	batch->cpu_bytes = 0;
+	batch->zeroes = false;
+	batch->fell_back = false;
+}
+
+/**
+ * rxe_ce_batch_add - add pages to a batch
+ * @batch: the batch, not started; it has room for RXE_CE_MAX_RUNS of these
+ * @copy: what to copy where; no page of it is in the batch already
+ *
+ * Context: any.
+ */
+void rxe_ce_batch_add(struct rxe_ce_batch *batch, const struct rxe_ce_copy *copy)
+{
+	if (copy->src)
+		batch->nr_pages += copy->nr_pages;
+	else
+		batch->zeroes = true;
+	if (!extend_last(batch, copy))
+		batch->runs[batch->nr_runs++] = *copy;
+}
+
+/**
+ * rxe_ce_start - start to copy a batch
  * @ce: the copy engine
- * @copies: what to copy where; no page is in it twice
- * @nr: how many
- * @meanwhile: what the CPU can do while an engine copies, or NULL; the CPU that
- *	copies by itself has no time for it
- * @arg: for @meanwhile
+ * @batch: the batch; nothing is added any more
+ *
+ * When it returns the pages to be zeroed are. The others may not be before
+ * rxe_ce_finish() has returned, and until then nobody may read what they go to
+ * or write what they come from.
+ *
+ * Context: may sleep; the pages may be locked and their migration under way, so
+ * nothing here waits for reclaim.
+ * Return: whether an engine copies; if not, the CPU will when it finishes.
+ */
+bool rxe_ce_start(struct rxe_ce *ce, struct rxe_ce_batch *batch)
+{
+	bool wanted = rxe_ce_engine_wanted() && batch->nr_pages;
+
+	might_sleep();
+	batch->start = ktime_get();
+	if (wanted)
+		batch->nr_lanes = rxe_ce_engine_borrow(&ce->engine,
+						       batch->nr_pages,
+						       batch->lanes);
+	batch->fell_back = wanted && !batch->nr_lanes;
+	if (batch->nr_lanes)
+		start_engine(batch);
+	zero_all(batch);
+
+	return batch->nr_lanes;
+}
+
+/**
+ * rxe_ce_finish - wait until a batch is copied
+ * @ce: the copy engine
+ * @batch: the batch, started; it is empty afterwards
  *
  * Never fails: when it returns all bytes are in place.
  *
- * Context: may sleep; the pages may be locked and their migration under way, so
- * nothing here waits for reclaim, nor may @meanwhile.
+ * Context: may sleep, as rxe_ce_start().
  */
-void rxe_ce_run(struct rxe_ce *ce, const struct rxe_ce_copy *copies,
-		unsigned int nr, void (*meanwhile)(void *arg), void *arg)
+void rxe_ce_finish(struct rxe_ce *ce, struct rxe_ce_batch *batch)
 {
-	struct batch batch = { .copies = copies, .nr_copies = nr };
-	bool wanted = rxe_ce_engine_wanted();
-	ktime_t start = ktime_get();
-
 	might_sleep();
-	count_pages(&batch);
-	if (wanted && batch.nr_pages)
-		batch.nr_lanes = rxe_ce_engine_borrow(&ce->engine,
-						      batch.nr_pages,
-						      batch.lanes);
-	if (batch.nr_lanes) {
-		copy_by_engine(&batch, meanwhile, arg);
-		rxe_ce_engine_return(&ce->engine, batch.lanes, batch.nr_lanes);
+	if (!batch->nr_runs)
+		return;
+	if (batch->nr_lanes) {
+		wait_for_lanes(batch);
+		rxe_ce_engine_return(&ce->engine, batch->lanes, batch->nr_lanes);
 	} else {
-		batch.fell_back = wanted && batch.nr_pages;
-		copy_all_by_cpu(&batch);
-		zero_all(&batch);
+		copy_all_by_cpu(batch);
 	}
-	count(ce, &batch, start);
+	count(ce, batch);
+	rxe_ce_batch_init(batch);
 }
 
 /**

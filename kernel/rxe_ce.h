@@ -5,8 +5,15 @@
 #ifndef RXE_CE_H
 #define RXE_CE_H
 
+#include <linux/ktime.h>
+#include <linux/types.h>
+
+#define RXE_CE_MAX_LANES	8
+#define RXE_CE_MAX_RUNS		512	/* 2 MiB, a page at a time */
+
 struct page;
 struct rxe_ce;
+struct rxe_ce_lane;
 struct rxe_dev;
 
 /**
@@ -27,10 +34,42 @@ struct rxe_ce_copy {
 	void		*src_addr;
 };
 
+/**
+ * struct rxe_ce_batch - what is copied together
+ * @nr_runs: how many of @runs are used
+ * @nr_pages: pages to be copied, not zeroed
+ * @zeroes: there are pages to be zeroed
+ * @fell_back: the engine was to copy what the CPU has copied
+ * @nr_lanes: how many of @lanes are used
+ * @max_piece: pages that a slot of a lane takes
+ * @engine_bytes: what the engine has copied
+ * @cpu_bytes: what the CPU has copied
+ * @start: when it was started
+ * @lanes: borrowed from the engine
+ * @runs: the copies; neighbours in memory, one after the other, are one
+ *
+ * Belongs to one thread. All but @nr_pages is for the copy engine alone.
+ */
+struct rxe_ce_batch {
+	unsigned int		nr_runs;
+	unsigned int		nr_pages;
+	bool			zeroes;
+	bool			fell_back;
+	unsigned int		nr_lanes;
+	unsigned int		max_piece;
+	u64			engine_bytes;
+	u64			cpu_bytes;
+	ktime_t			start;
+	struct rxe_ce_lane	*lanes[RXE_CE_MAX_LANES];
+	struct rxe_ce_copy	runs[RXE_CE_MAX_RUNS];
+};
+
 struct rxe_ce *rxe_ce_create(struct rxe_dev *rxe);
 void rxe_ce_destroy(struct rxe_ce *ce);
 
-void rxe_ce_run(struct rxe_ce *ce, const struct rxe_ce_copy *copies,
-		unsigned int nr, void (*meanwhile)(void *arg), void *arg);
+void rxe_ce_batch_init(struct rxe_ce_batch *batch);
+void rxe_ce_batch_add(struct rxe_ce_batch *batch, const struct rxe_ce_copy *copy);
+bool rxe_ce_start(struct rxe_ce *ce, struct rxe_ce_batch *batch);
+void rxe_ce_finish(struct rxe_ce *ce, struct rxe_ce_batch *batch);
 
 #endif /* RXE_CE_H */

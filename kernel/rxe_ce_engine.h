@@ -18,7 +18,6 @@
 
 #include "rxe_ce.h"
 
-#define RXE_CE_MAX_LANES	8
 #define RXE_CE_SLOTS		512
 
 enum rxe_ce_slot_state {

@@ -105,7 +105,7 @@ unsigned int rxe_dmem_take(struct rxe_dmem *dmem, struct rxe_dmem_run *run,
 struct page *rxe_dmem_next(struct rxe_dmem_run *run);
 void rxe_dmem_untake(struct rxe_dmem *dmem, struct rxe_dmem_run *run);
 struct page *rxe_dmem_backing(struct page *page);
-void *rxe_dmem_address(struct page *page);
+struct page *rxe_dmem_contents(struct page *page, void **addr, unsigned int *nr);
 bool rxe_dmem_is_block(struct page *page);
 void rxe_dmem_arrived(struct page *page, unsigned int pages,
 		      struct rxe_dmem_tag tag);

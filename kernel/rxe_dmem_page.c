@@ -248,22 +248,29 @@ struct page *rxe_dmem_backing(struct page *page)
 }
 
 /**
- * rxe_dmem_address - where the CPU copies the contents of a page from and to
+ * rxe_dmem_contents - where the contents of a page are, for a copy
  * @page: a page of device memory, in use
+ * @addr: where the CPU finds them
+ * @nr: how many pages from this one on have theirs one behind the other
  *
  * A mapping of its own, since a folio of RAM and its block have the same offset
  * in 2 MiB of the direct map: an emulated TLB that is mapped directly has one
  * place for the two, and misses at each turn. All of the block is mapped there.
  *
  * Context: any, as rxe_dmem_backing().
- * Return: the address.
+ * Return: what rxe_dmem_backing() does.
  */
-void *rxe_dmem_address(struct page *page)
+struct page *rxe_dmem_contents(struct page *page, void **addr, unsigned int *nr)
 {
 	struct rxe_dmem_chunk *chunk = rxe_dmem_chunk_of(page);
-	unsigned long i = rxe_dmem_index(chunk, page) % RXE_DMEM_BLOCK_PAGES;
+	unsigned long index = rxe_dmem_index(chunk, page);
+	struct rxe_dmem_block *block = &chunk->blocks[index >> RXE_DMEM_BLOCK_ORDER];
+	unsigned int i = index % RXE_DMEM_BLOCK_PAGES;
 
-	return rxe_dmem_block_of(page)->addr + (i << PAGE_SHIFT);
+	*addr = block->addr + ((unsigned long)i << PAGE_SHIFT);
+	*nr = block->run ? RXE_DMEM_BLOCK_PAGES - i : 1;
+
+	return rxe_dmem_block_page(block, i);
 }
 
 /**

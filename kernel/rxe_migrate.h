@@ -19,6 +19,7 @@
 
 #include "rxe_ce.h"
 #include "rxe_dmem.h"
+#include "rxe_migrate_spare.h"
 
 struct rxe_hmm_dev;
 struct rxe_mirror;
@@ -72,34 +73,46 @@ enum rxe_page_state {
 /**
  * struct rxe_batch - a migration of up to 2 MiB
  * @hmm: the device
- * @nr_copies: how many of @copies are used
- * @nr_pages: how many of the others are used
+ * @nr_pages: how many of @src and @dst are used
+ * @folios: 2 MiB of RAM went into one destination
  * @pages: pages of device memory taken for later entries
  * @ahead: how many pages may come to RAM after these
- * @next_spare: the first of @spare that is not used
- * @nr_spare: where @spare ends
- * @spare: pages of RAM allocated for later entries
- * @spare_folio: 2 MiB of RAM allocated for the next batch, or NULL
+ * @spare: RAM allocated for later entries, and for the next batch
  * @src: where the pages are, as <linux/migrate.h> has it
  * @dst: where they go
- * @copies: what is to be copied
+ * @copies: what is to be copied, or is being copied
  *
  * Made and dropped by one thread, which alone uses it.
  */
 struct rxe_batch {
 	struct rxe_hmm_dev	*hmm;
-	unsigned int		nr_copies;
 	unsigned int		nr_pages;
+	bool			folios;
 	struct rxe_dmem_run	pages;
 	unsigned long		ahead;
-	unsigned int		next_spare;
-	unsigned int		nr_spare;
-	struct page		*spare[RXE_BATCH_PAGES];
-	struct folio		*spare_folio;
+	struct rxe_spare	spare;
 	unsigned long		src[RXE_BATCH_PAGES];
 	unsigned long		dst[RXE_BATCH_PAGES];
-	struct rxe_ce_copy	copies[RXE_BATCH_PAGES];
+	struct rxe_ce_batch	copies;
 };
+
+/**
+ * rxe_batch_moved - did an entry move?
+ * @batch: the batch, between pages and finalize
+ * @i: the entry
+ *
+ * Context: any.
+ * Return: how many pages moved from this entry on, 0 if this one did not.
+ */
+static inline unsigned int rxe_batch_moved(const struct rxe_batch *batch,
+					   unsigned int i)
+{
+	if (!(batch->src[i] & MIGRATE_PFN_MIGRATE) ||
+	    !(batch->dst[i] & MIGRATE_PFN_VALID))
+		return 0;
+
+	return batch->dst[i] & MIGRATE_PFN_COMPOUND ? RXE_BATCH_PAGES : 1;
+}
 
 /* rxe_migrate_batch.c */
 struct rxe_batch *rxe_batch_alloc(void);
@@ -109,8 +122,8 @@ void rxe_batch_destroy(struct rxe_batch *batch);
 unsigned int rxe_batch_to_device(struct rxe_batch *batch, unsigned int i);
 unsigned int rxe_batch_to_system(struct rxe_batch *batch, unsigned int i,
 				 struct vm_area_struct *vma, unsigned long va);
-void rxe_batch_copy(struct rxe_batch *batch);
-unsigned int rxe_batch_moved(struct rxe_batch *batch, unsigned int i);
+void rxe_batch_copy_start(struct rxe_batch *batch);
+void rxe_batch_copy_finish(struct rxe_batch *batch);
 void rxe_batch_arrived(struct rxe_batch *batch, struct rxe_dmem_tag tag);
 unsigned int rxe_batch_left(struct rxe_batch *batch, enum rxe_dmem_move how);
 

@@ -9,16 +9,18 @@
  *
  *	setup				pages are unmapped and locked
  *	rxe_batch_to_device()/system()	a destination for each that is to move
- *	rxe_batch_copy()		all bytes are there when this returns
+ *	rxe_batch_copy_start()		zeroes are there when this returns
  *	pages				some may still not move
  *	rxe_batch_moved()		which did
+ *	rxe_batch_copy_finish()		all bytes are there when this returns
  *	finalize			mapped and unlocked, old pages freed
  *
  * Setup is always followed by finalize. A page without a destination stays
  * where it is.
  *
- * To allocate RAM takes as long as to copy it, where the kernel zeroes what it
- * hands out. So while an engine copies, RAM for what comes after it is allocated.
+ * While an engine copies, the CPU goes on. What pages does needs no contents:
+ * until finalize nobody gets at the old page or the new one. Only what was a hole
+ * is mapped at once, and so it is zeroed before.
  */
 #include <linux/gfp.h>
 #include <linux/mempolicy.h>
@@ -33,11 +35,10 @@ static struct rxe_batch *batch_start(struct rxe_batch *batch,
 				     struct rxe_hmm_dev *hmm)
 {
 	batch->hmm = hmm;
-	batch->nr_copies = 0;
 	batch->nr_pages = 0;
-	batch->nr_spare = 0;
-	batch->next_spare = 0;
-	batch->spare_folio = NULL;
+	batch->folios = false;
+	rxe_ce_batch_init(&batch->copies);
+	rxe_spare_init(&batch->spare);
 	batch->ahead = 0;
 	batch->pages.nr = 0;
 
@@ -96,24 +97,6 @@ struct rxe_batch *rxe_batch_get(struct rxe_hmm_dev *hmm)
 	return batch_start(hmm->reserve, hmm);
 }
 
-/* The lowest first, so that neighbours go to neighbours, as one run. */
-static struct page *take_spare(struct rxe_batch *batch)
-{
-	if (batch->next_spare == batch->nr_spare)
-		return NULL;
-
-	return batch->spare[batch->next_spare++];
-}
-
-static void fill_spare(struct rxe_batch *batch, gfp_t gfp, unsigned int want)
-{
-	if (batch->next_spare < batch->nr_spare)
-		return;
-	memset(batch->spare, 0, want * sizeof(*batch->spare));
-	batch->nr_spare = alloc_pages_bulk(gfp, want, batch->spare);
-	batch->next_spare = 0;
-}
-
 /**
  * rxe_batch_destroy - undo rxe_batch_create() or rxe_batch_get()
  * @batch: the batch
@@ -123,12 +106,8 @@ static void fill_spare(struct rxe_batch *batch, gfp_t gfp, unsigned int want)
 void rxe_batch_destroy(struct rxe_batch *batch)
 {
 	struct rxe_hmm_dev *hmm = batch->hmm;
-	struct page *page;
 
-	while ((page = take_spare(batch)))
-		__free_page(page);
-	if (batch->spare_folio)
-		folio_put(batch->spare_folio);
+	rxe_spare_fini(&batch->spare);
 	if (batch == hmm->reserve) {
 		mutex_unlock(&hmm->reserve_lock);
 		return;
@@ -157,62 +136,6 @@ static void drop_pages(struct rxe_batch *batch, unsigned int i, unsigned int n)
 	}
 }
 
-static struct page *nth_source(const struct rxe_batch *batch, unsigned int i,
-			       unsigned int n)
-{
-	struct page *page = migrate_pfn_to_page(batch->src[i]);
-
-	return page ? page + n : NULL;
-}
-
-static void add_to_device(struct rxe_batch *batch, struct page *dst,
-			  struct page *src, unsigned int pages)
-{
-	batch->copies[batch->nr_copies++] = (struct rxe_ce_copy) {
-		.dst = rxe_dmem_backing(dst),
-		.src = src,
-		.nr_pages = pages,
-		.dst_addr = rxe_dmem_address(dst),
-	};
-}
-
-static void copy_to_device(struct rxe_batch *batch, struct page *dst,
-			   struct page *src, unsigned int pages)
-{
-	unsigned int i;
-
-	if (pages == 1 || rxe_dmem_is_block(dst)) {
-		add_to_device(batch, dst, src, pages);
-		return;
-	}
-	for (i = 0; i < pages; i++)
-		add_to_device(batch, dst + i, src ? src + i : NULL, 1);
-}
-
-static void add_to_system(struct rxe_batch *batch, struct page *dst,
-			  struct page *src, unsigned int pages)
-{
-	batch->copies[batch->nr_copies++] = (struct rxe_ce_copy) {
-		.dst = dst,
-		.src = rxe_dmem_backing(src),
-		.nr_pages = pages,
-		.src_addr = rxe_dmem_address(src),
-	};
-}
-
-static void copy_to_system(struct rxe_batch *batch, struct page *dst,
-			   struct page *src, unsigned int pages)
-{
-	unsigned int i;
-
-	if (pages == 1 || rxe_dmem_is_block(src)) {
-		add_to_system(batch, dst, src, pages);
-		return;
-	}
-	for (i = 0; i < pages; i++)
-		add_to_system(batch, dst + i, src + i, 1);
-}
-
 /* Another page of device memory for the entries from @i on. */
 static struct page *next_device_page(struct rxe_batch *batch, unsigned int i)
 {
@@ -236,34 +159,28 @@ static struct page *next_device_page(struct rxe_batch *batch, unsigned int i)
 unsigned int rxe_batch_to_device(struct rxe_batch *batch, unsigned int i)
 {
 	struct rxe_dmem *dmem = batch->hmm->dmem;
-	unsigned int order = entry_order(batch, i);
-	unsigned int nr_copies = batch->nr_copies;
+	unsigned int nr = 1U << entry_order(batch, i), n;
 	struct page *page;
-	unsigned int n;
 
-	if (order) {
+	if (nr > 1) {
 		page = rxe_dmem_alloc_folio(dmem);
 		if (page) {
 			batch->dst[i] = migrate_pfn(page_to_pfn(page)) |
 					MIGRATE_PFN_COMPOUND;
-			copy_to_device(batch, page, nth_source(batch, i, 0),
-				       1U << order);
-			return 1U << order;
+			return nr;
 		}
 	}
 
-	for (n = 0; n < 1U << order; n++) {
+	for (n = 0; n < nr; n++) {
 		page = next_device_page(batch, i + n);
 		if (!page) {
 			drop_pages(batch, i, n);
-			batch->nr_copies = nr_copies;
 			return 0;
 		}
 		batch->dst[i + n] = migrate_pfn(page_to_pfn(page));
-		copy_to_device(batch, page, nth_source(batch, i, n), 1);
 	}
 
-	return n;
+	return nr;
 }
 
 static struct page *alloc_folio(struct rxe_batch *batch,
@@ -274,7 +191,7 @@ static struct page *alloc_folio(struct rxe_batch *batch,
 	struct folio *folio = NULL;
 
 	if (vma && !vma_policy(vma))
-		swap(folio, batch->spare_folio);
+		folio = rxe_spare_folio(&batch->spare);
 	if (!folio)
 		folio = vma ? vma_alloc_folio(gfp, RXE_DMEM_BLOCK_ORDER, vma, va) :
 			      folio_alloc(gfp, RXE_DMEM_BLOCK_ORDER);
@@ -285,19 +202,18 @@ static struct page *alloc_folio(struct rxe_batch *batch,
 	return folio_page(folio, 0);
 }
 
-/* While the engine copies: for what comes next as much as for this. */
-static void stock_up(void *arg)
+/*
+ * For what comes next as much as for this: by us while an engine copies, else by
+ * another CPU while we do.
+ */
+static void stock_up(struct rxe_batch *batch, bool engine)
 {
-	struct rxe_batch *batch = arg;
-	unsigned int want = min(batch->ahead, batch->nr_copies);
+	unsigned int want = min(batch->ahead, batch->copies.nr_pages);
 
-	if (batch->copies[0].nr_pages < RXE_BATCH_PAGES) {
-		fill_spare(batch, (GFP_HIGHUSER_MOVABLE | __GFP_NOWARN) &
-				  ~__GFP_DIRECT_RECLAIM, want);
-	} else if (batch->ahead >= RXE_BATCH_PAGES && !batch->spare_folio) {
-		batch->spare_folio = folio_alloc(GFP_TRANSHUGE_LIGHT | __GFP_NOWARN,
-						 RXE_DMEM_BLOCK_ORDER);
-	}
+	if (!batch->folios)
+		rxe_spare_stock_pages(&batch->spare, want, engine);
+	else if (batch->ahead >= RXE_BATCH_PAGES)
+		rxe_spare_stock_folio(&batch->spare, engine);
 }
 
 /* Another page of RAM for the entries from @i on, from where @vma has it. */
@@ -310,9 +226,7 @@ static struct page *next_system_page(struct rxe_batch *batch, unsigned int i,
 	if (vma && vma_policy(vma)) {
 		page = alloc_page_vma(GFP_HIGHUSER_MOVABLE, vma, va);
 	} else {
-		if (want > 1)
-			fill_spare(batch, GFP_HIGHUSER_MOVABLE, want);
-		page = take_spare(batch);
+		page = rxe_spare_page(&batch->spare, want);
 		if (!page)
 			page = alloc_page(GFP_HIGHUSER_MOVABLE);
 	}
@@ -338,69 +252,134 @@ static struct page *next_system_page(struct rxe_batch *batch, unsigned int i,
 unsigned int rxe_batch_to_system(struct rxe_batch *batch, unsigned int i,
 				 struct vm_area_struct *vma, unsigned long va)
 {
-	unsigned int order = entry_order(batch, i);
-	unsigned int nr_copies = batch->nr_copies;
+	unsigned int nr = 1U << entry_order(batch, i), n;
 	struct page *page;
-	unsigned int n;
 
-	if (order) {
+	if (nr > 1) {
 		page = alloc_folio(batch, vma, va);
 		if (page) {
 			batch->dst[i] = migrate_pfn(page_to_pfn(page)) |
 					MIGRATE_PFN_COMPOUND;
-			copy_to_system(batch, page, nth_source(batch, i, 0),
-				       1U << order);
-			return 1U << order;
+			batch->folios = true;
+			return nr;
 		}
 		if (!vma)
 			return 0;
 	}
 
-	for (n = 0; n < 1U << order; n++) {
+	for (n = 0; n < nr; n++) {
 		page = next_system_page(batch, i + n, vma,
 					va + n * PAGE_SIZE);
 		if (!page) {
 			drop_pages(batch, i, n);
-			batch->nr_copies = nr_copies;
 			return 0;
 		}
 		batch->dst[i + n] = migrate_pfn(page_to_pfn(page));
-		copy_to_system(batch, page, nth_source(batch, i, n), 1);
 	}
 
-	return n;
+	return nr;
+}
+
+/*
+ * A copy that grows while pages follow each other.
+ * @copy: what there is of it
+ * @dst, @src: the pages that would follow
+ * @room: how many pages it may have
+ */
+struct stretch {
+	struct rxe_ce_copy	copy;
+	struct page		*dst;
+	struct page		*src;
+	unsigned int		room;
+};
+
+static void stretch_end(struct stretch *s, struct rxe_batch *batch)
+{
+	if (s->copy.nr_pages)
+		rxe_ce_batch_add(&batch->copies, &s->copy);
+}
+
+static void stretch_begin(struct stretch *s, struct page *dst, struct page *src)
+{
+	s->copy = (struct rxe_ce_copy){ .dst = dst, .src = src };
+	if (is_device_private_page(dst))
+		s->copy.dst = rxe_dmem_contents(dst, &s->copy.dst_addr, &s->room);
+	else
+		s->copy.src = rxe_dmem_contents(src, &s->copy.src_addr, &s->room);
+}
+
+/* @src: NULL for zeroes */
+static void stretch_add(struct stretch *s, struct rxe_batch *batch,
+			struct page *dst, struct page *src, unsigned int nr)
+{
+	unsigned int n;
+
+	for (; nr; nr -= n) {
+		if (s->copy.nr_pages == s->room || dst != s->dst || src != s->src) {
+			stretch_end(s, batch);
+			stretch_begin(s, dst, src);
+		}
+		n = min(nr, s->room - s->copy.nr_pages);
+		s->copy.nr_pages += n;
+		dst += n;
+		if (src)
+			src += n;
+		s->dst = dst;
+		s->src = src;
+	}
+}
+
+/* What is to be copied for entry @i; returns how many pages it has. */
+static unsigned int add_entry(struct rxe_batch *batch, unsigned int i,
+			      struct stretch *s)
+{
+	struct page *src = migrate_pfn_to_page(batch->src[i]);
+	unsigned int nr = 1U << entry_order(batch, i), n;
+
+	if (batch->dst[i] & MIGRATE_PFN_COMPOUND) {
+		stretch_add(s, batch, migrate_pfn_to_page(batch->dst[i]), src, nr);
+		return nr;
+	}
+	for (n = 0; n < nr; n++)
+		stretch_add(s, batch, migrate_pfn_to_page(batch->dst[i + n]),
+			    src ? src + n : NULL, 1);
+
+	return nr;
 }
 
 /**
- * rxe_batch_copy - copy all that has a destination
+ * rxe_batch_copy_start - start to copy all that has a destination
  * @batch: the batch; no entry gets a destination any more
  *
  * Context: may sleep.
  */
-void rxe_batch_copy(struct rxe_batch *batch)
+void rxe_batch_copy_start(struct rxe_batch *batch)
 {
-	if (batch->nr_copies)
-		rxe_ce_run(batch->hmm->ce, batch->copies, batch->nr_copies,
-			   batch->ahead ? stock_up : NULL, batch);
-	batch->nr_copies = 0;
+	struct stretch s = {};
+	unsigned int i;
+	bool engine;
+
+	for (i = 0; i < batch->nr_pages;)
+		if (batch->dst[i] & MIGRATE_PFN_VALID)
+			i += add_entry(batch, i, &s);
+		else
+			i++;
+	stretch_end(&s, batch);
 	rxe_dmem_untake(batch->hmm->dmem, &batch->pages);
+	engine = rxe_ce_start(batch->hmm->ce, &batch->copies);
+	if (batch->ahead)
+		stock_up(batch, engine);
 }
 
 /**
- * rxe_batch_moved - did an entry move?
- * @batch: the batch, between pages and finalize
- * @i: the entry
+ * rxe_batch_copy_finish - wait until all is copied
+ * @batch: the batch, after rxe_batch_copy_start(), before finalize
  *
- * Context: any.
- * Return: how many pages moved from this entry on, 0 if this one did not.
+ * Context: may sleep.
  */
-unsigned int rxe_batch_moved(struct rxe_batch *batch, unsigned int i)
+void rxe_batch_copy_finish(struct rxe_batch *batch)
 {
-	if (!(batch->src[i] & MIGRATE_PFN_MIGRATE) ||
-	    !(batch->dst[i] & MIGRATE_PFN_VALID))
-		return 0;
-
-	return batch->dst[i] & MIGRATE_PFN_COMPOUND ? RXE_BATCH_PAGES : 1;
+	rxe_ce_finish(batch->hmm->ce, &batch->copies);
 }
 
 /* Pages of device memory that follow each other, to be told of together. */

@@ -44,10 +44,11 @@ static unsigned int evict_batch(struct rxe_batch *batch, unsigned int n)
 	for (i = 0; i < n; i++)
 		if (batch->src[i] & MIGRATE_PFN_MIGRATE)
 			rxe_batch_to_system(batch, i, NULL, 0);
-	rxe_batch_copy(batch);
+	rxe_batch_copy_start(batch);
 
 	migrate_device_pages(batch->src, batch->dst, n);
 	moved = rxe_batch_left(batch, RXE_DMEM_EVICTED);
+	rxe_batch_copy_finish(batch);
 	migrate_device_finalize(batch->src, batch->dst, n);
 	trace_rxe_migrate_evict(batch->hmm->rxe, n, moved,
 				ktime_us_delta(ktime_get(), since));

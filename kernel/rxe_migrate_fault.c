@@ -109,9 +109,10 @@ static vm_fault_t bring(struct vm_fault *vmf, struct rxe_batch *batch,
 
 	batch->nr_pages = args.npages;
 	ok = fill(batch, &args, vmf->address);
-	rxe_batch_copy(batch);
+	rxe_batch_copy_start(batch);
 	migrate_vma_pages(&args);
 	*moved = rxe_batch_left(batch, RXE_DMEM_CPU_FAULTED);
+	rxe_batch_copy_finish(batch);
 	migrate_vma_finalize(&args);
 
 	return ok ? 0 : VM_FAULT_OOM;

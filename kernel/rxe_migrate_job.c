@@ -311,14 +311,15 @@ static void move_run(struct rxe_job *job, struct vm_area_struct *vma,
 	batch->ahead = pages_ahead(job, vma, args.end);
 	if (args.cpages) {
 		batch_fill(job, vma, first);
-		rxe_batch_copy(batch);
-		rxe_race_reach(RXE_RACE_MIGRATE_COPIED);
+		rxe_batch_copy_start(batch);
 		migrate_vma_pages(&args);
 		if (job->to == RXE_PLACE_DEVICE)
 			rxe_batch_arrived(batch, tag);
 		else
 			rxe_batch_left(batch, RXE_DMEM_DEMOTED);
 		batch_outcomes(job, first);
+		rxe_batch_copy_finish(batch);
+		rxe_race_reach(RXE_RACE_MIGRATE_COPIED);
 	}
 	migrate_vma_finalize(&args);
 }

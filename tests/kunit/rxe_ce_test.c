@@ -8,22 +8,35 @@
 #define D(n)	pfn_to_page(0x100 + (n))
 #define S(n)	pfn_to_page(0x400 + (n))
 
+static struct rxe_ce_batch *new_batch(struct kunit *test,
+				      const struct rxe_ce_copy *copies,
+				      unsigned int nr_copies)
+{
+	struct rxe_ce_batch *batch = kunit_kzalloc(test, sizeof(*batch),
+						   GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, batch);
+	rxe_ce_batch_init(batch);
+	for (i = 0; i < nr_copies; i++)
+		rxe_ce_batch_add(batch, &copies[i]);
+
+	return batch;
+}
+
 static void expect_runs(struct kunit *test, const struct rxe_ce_copy *copies,
 			unsigned int nr_copies, const struct rxe_ce_copy *runs,
 			unsigned int nr_runs)
 {
-	struct batch batch = { .copies = copies, .nr_copies = nr_copies };
-	struct cursor cursor = start_of(&batch);
-	struct rxe_ce_copy run;
+	struct rxe_ce_batch *batch = new_batch(test, copies, nr_copies);
 	unsigned int i;
 
+	KUNIT_ASSERT_EQ(test, nr_runs, batch->nr_runs);
 	for (i = 0; i < nr_runs; i++) {
-		KUNIT_ASSERT_TRUE_MSG(test, next_run(&cursor, &run), "run %u", i);
-		KUNIT_EXPECT_PTR_EQ(test, runs[i].dst, run.dst);
-		KUNIT_EXPECT_PTR_EQ(test, runs[i].src, run.src);
-		KUNIT_EXPECT_EQ(test, runs[i].nr_pages, run.nr_pages);
+		KUNIT_EXPECT_PTR_EQ(test, runs[i].dst, batch->runs[i].dst);
+		KUNIT_EXPECT_PTR_EQ(test, runs[i].src, batch->runs[i].src);
+		KUNIT_EXPECT_EQ(test, runs[i].nr_pages, batch->runs[i].nr_pages);
 	}
-	KUNIT_EXPECT_FALSE(test, next_run(&cursor, &run));
 }
 
 static void runs_merge(struct kunit *test)
@@ -95,12 +108,14 @@ static void runs_of_zeros(struct kunit *test)
 		{ D(0), NULL, 4 }, { D(4), S(4), 1 }, { D(5), NULL, 1 },
 		{ D(7), NULL, 1 },
 	};
-	struct batch batch = { .copies = mixed, .nr_copies = ARRAY_SIZE(mixed) };
+	struct rxe_ce_batch *batch = new_batch(test, mixed, ARRAY_SIZE(mixed));
 
 	expect_runs(test, mixed, ARRAY_SIZE(mixed), runs, ARRAY_SIZE(runs));
-	count_pages(&batch);
-	KUNIT_EXPECT_EQ(test, 1, batch.nr_pages);
-	KUNIT_EXPECT_TRUE(test, batch.zeroes);
+	KUNIT_EXPECT_EQ(test, 1, batch->nr_pages);
+	KUNIT_EXPECT_TRUE(test, batch->zeroes);
+	rxe_ce_batch_init(batch);
+	KUNIT_EXPECT_EQ(test, 0, batch->nr_pages);
+	KUNIT_EXPECT_FALSE(test, batch->zeroes);
 }
 
 static void pieces(struct kunit *test)
@@ -132,11 +147,10 @@ static void piece_sizes(struct kunit *test)
 /* Runs go to the lane with least to do, and to none that is broken. */
 static void lanes_fill_evenly(struct kunit *test)
 {
-	struct batch *batch = kunit_kzalloc(test, sizeof(*batch), GFP_KERNEL);
+	struct rxe_ce_batch *batch = new_batch(test, NULL, 0);
 	static const unsigned int loads[] = { 5, 2, 7 };
 	unsigned int i;
 
-	KUNIT_ASSERT_NOT_NULL(test, batch);
 	KUNIT_EXPECT_NULL(test, pick_lane(batch));
 	for (i = 0; i < ARRAY_SIZE(loads); i++) {
 		batch->lanes[i] = kunit_kzalloc(test, sizeof(*batch->lanes[i]),
@@ -166,8 +180,7 @@ static void cpu_copies(struct kunit *test)
 		{ dst + 1, src + 2, 3 }, { dst + 4, src + 5, 1 },
 		{ dst + 5, NULL, 2 }, { dst + 9, src + 1, 1 },
 	};
-	struct batch batch = { .copies = copies,
-			       .nr_copies = ARRAY_SIZE(copies) };
+	struct rxe_ce_batch *batch = new_batch(test, copies, ARRAY_SIZE(copies));
 	u8 *want = kunit_kmalloc(test, size, GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, dst);
@@ -180,12 +193,11 @@ static void cpu_copies(struct kunit *test)
 	memset(want + 5 * PAGE_SIZE, 0, 2 * PAGE_SIZE);
 	memcpy(want + 9 * PAGE_SIZE, page_address(src + 1), PAGE_SIZE);
 
-	count_pages(&batch);
-	copy_all_by_cpu(&batch);
-	zero_all(&batch);
+	copy_all_by_cpu(batch);
+	zero_all(batch);
 	KUNIT_EXPECT_MEMEQ(test, want, page_address(dst), size);
-	KUNIT_EXPECT_EQ(test, 5 * PAGE_SIZE, batch.cpu_bytes);
-	KUNIT_EXPECT_FALSE(test, batch.fell_back);
+	KUNIT_EXPECT_EQ(test, 5 * PAGE_SIZE, batch->cpu_bytes);
+	KUNIT_EXPECT_FALSE(test, batch->fell_back);
 	__free_pages(dst, order);
 	__free_pages(src, order);
 }
