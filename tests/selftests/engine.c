@@ -21,16 +21,12 @@
 #define SIZE_FILE	"/sys/class/infiniband/rxe0/hmm/memory_size"
 #define PARAMETERS	"/sys/module/rdma_rxe/parameters/"
 #define DRIVER		"/sys/bus/platform/drivers/dmasim/"
-#define KNOBS		"/sys/kernel/debug/dmaengine/dmasim/"
 #define REFCOUNT	"/sys/module/dmasim/refcnt"
 #define CHANNELS	"/sys/devices/platform/dmasim/dma/dma*chan*"
 #define DEVICE		RXE_HMM_PLACE_DEVICE
 #define SYSTEM		RXE_HMM_PLACE_SYSTEM
 #define LEN		(4UL << 20)
 #define PAGES		(LEN / RV_PAGE)
-
-static const char load[] =
-	"if command -v module-load >/dev/null; then module-load dmasim; else modprobe dmasim; fi";
 
 struct counts {
 	int64_t batches;
@@ -62,24 +58,6 @@ FIXTURE_VARIANT_ADD(engine, thp)
 {
 	.advice = MADV_HUGEPAGE,
 };
-
-static int knob(const char *name, unsigned long value)
-{
-	char path[96];
-
-	snprintf(path, sizeof(path), KNOBS "%s", name);
-
-	return rv_put(path, "%lu", value);
-}
-
-static int64_t count_of(const char *name)
-{
-	char path[96];
-
-	snprintf(path, sizeof(path), KNOBS "%s", name);
-
-	return rv_get(path, NULL);
-}
 
 static struct counts counts(struct rv_dev *dev)
 {
@@ -123,20 +101,11 @@ static uint64_t moved(struct ibv_mr *mr, int place)
 	return resp.moved;
 }
 
-static bool unloaded(void)
-{
-	return access("/sys/module/dmasim", F_OK) != 0;
-}
-
 FIXTURE_SETUP(engine)
 {
-	rv_put(PARAMETERS "copy_engine", "cpu");
-	if (!unloaded())
-		ASSERT_EQ(0, rv_run("rmmod dmasim"));
-	ASSERT_EQ(0, rv_run("%s", load));
-	ASSERT_EQ(0, rv_put(PARAMETERS "copy_timeout_ms", "20000"));
+	ASSERT_EQ(0, rv_engine_load());
+	ASSERT_EQ(0, rv_engine_timeout(20000));
 	ASSERT_EQ(0, rv_put(PARAMETERS "copy_channels", "2"));
-	ASSERT_EQ(0, rv_put(PARAMETERS "copy_engine", "dmasim"));
 	ASSERT_EQ(0, rv_put(SIZE_FILE, "64M"));
 	ASSERT_EQ(0, rv_dev_open(&self->dev, NULL));
 	ASSERT_EQ(0, rv_buf_alloc_aligned(&self->mem, LEN, RV_HUGE));
@@ -154,11 +123,7 @@ FIXTURE_TEARDOWN(engine)
 	EXPECT_EQ(0, rv_buf_check(&self->mem));
 	rv_buf_free(&self->mem);
 	rv_dev_close(&self->dev);
-	EXPECT_EQ(0, rv_put(PARAMETERS "copy_engine", "cpu"));
-	if (!unloaded())
-		EXPECT_EQ(0, rv_run("rmmod dmasim"));
-	EXPECT_EQ(0, rv_put(PARAMETERS "copy_timeout_ms", "1000"));
-	EXPECT_EQ(0, rv_put(PARAMETERS "copy_engine", "auto"));
+	EXPECT_EQ(0, rv_engine_unload());
 }
 
 /* The engine copies all, both ways, and the fault of a CPU. */
@@ -175,7 +140,7 @@ TEST_F(engine, copies)
 	ASSERT_EQ(0, c.cpu);
 	ASSERT_EQ(0, c.fallbacks);
 	ASSERT_LT(0, c.us);
-	ASSERT_EQ(2 * LEN, count_of("bytes"));
+	ASSERT_EQ(2 * LEN, rv_engine_get("bytes"));
 
 	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
 	ASSERT_EQ(0, rv_buf_check(&self->mem));
@@ -211,14 +176,14 @@ TEST_F(engine, cpu)
 {
 	struct counts c;
 
-	ASSERT_EQ(0, rv_put(PARAMETERS "copy_engine", "cpu"));
+	ASSERT_EQ(0, rv_engine_choose("cpu"));
 	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
 	ASSERT_EQ(PAGES, moved(self->mr, SYSTEM));
 	c = since(&self->dev, &self->before);
 	ASSERT_EQ(0, c.engine);
 	ASSERT_EQ(2 * LEN, c.cpu);
 	ASSERT_EQ(0, c.fallbacks);
-	ASSERT_EQ(0, count_of("descriptors"));
+	ASSERT_EQ(0, rv_engine_get("descriptors"));
 }
 
 /* Asked for and not there: every batch is a fallback. */
@@ -226,7 +191,7 @@ TEST_F(engine, missing)
 {
 	struct counts c;
 
-	ASSERT_EQ(0, rv_put(PARAMETERS "copy_engine", "none-such"));
+	ASSERT_EQ(0, rv_engine_choose("none-such"));
 	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
 	ASSERT_EQ(PAGES, moved(self->mr, SYSTEM));
 	c = since(&self->dev, &self->before);
@@ -241,7 +206,7 @@ TEST_F(engine, errors)
 	struct counts c;
 	int i;
 
-	ASSERT_EQ(0, knob("error_ppm", 300000));
+	ASSERT_EQ(0, rv_engine_knob("error_ppm", 300000));
 	for (i = 0; i < 8; i++) {
 		ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
 		ASSERT_EQ(PAGES, moved(self->mr, SYSTEM));
@@ -252,14 +217,14 @@ TEST_F(engine, errors)
 	ASSERT_LT(0, c.engine);
 	ASSERT_LT(0, c.cpu);
 	ASSERT_LT(0, c.fallbacks);
-	ASSERT_LT(0, count_of("failed"));
+	ASSERT_LT(0, rv_engine_get("failed"));
 }
 
 TEST_F(engine, only_errors)
 {
 	struct counts c;
 
-	ASSERT_EQ(0, knob("error_ppm", 1000000));
+	ASSERT_EQ(0, rv_engine_knob("error_ppm", 1000000));
 	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
 	ASSERT_EQ(PAGES, moved(self->mr, SYSTEM));
 	c = since(&self->dev, &self->before);
@@ -277,31 +242,31 @@ TEST_F(engine, stall)
 	struct counts c;
 	int64_t bytes;
 
-	ASSERT_EQ(0, rv_put(PARAMETERS "copy_timeout_ms", "100"));
-	ASSERT_EQ(0, knob("stall_after", 1));
+	ASSERT_EQ(0, rv_engine_timeout(100));
+	ASSERT_EQ(0, rv_engine_knob("stall_after", 1));
 	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
 	c = since(&self->dev, &self->before);
 	ASSERT_EQ(LEN, c.engine + c.cpu);
 	ASSERT_LT(0, c.cpu);
 	ASSERT_LE(1, c.fallbacks);
-	ASSERT_EQ(1, count_of("stall"));
-	ASSERT_LT(0, count_of("terminated"));
+	ASSERT_EQ(1, rv_engine_get("stall"));
+	ASSERT_LT(0, rv_engine_get("terminated"));
 	ASSERT_EQ(PAGES, moved(self->mr, SYSTEM));
 	ASSERT_EQ(0, rv_buf_check(&self->mem));
 
 	/* new data, most likely where the engine was about to write old data */
 	rv_buf_fill(&self->mem);
-	bytes = count_of("bytes");
+	bytes = rv_engine_get("bytes");
 	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
-	ASSERT_EQ(0, knob("stall", 0));
+	ASSERT_EQ(0, rv_engine_knob("stall", 0));
 	ASSERT_EQ(PAGES, moved(self->mr, SYSTEM));
 	ASSERT_EQ(0, rv_buf_check(&self->mem));
 	/* what failed is left alone for some seconds */
-	ASSERT_EQ(bytes, count_of("bytes"));
+	ASSERT_EQ(bytes, rv_engine_get("bytes"));
 
 	/* unless it is asked for again */
-	ASSERT_EQ(0, rv_put(PARAMETERS "copy_timeout_ms", "20000"));
-	ASSERT_EQ(0, rv_put(PARAMETERS "copy_engine", "dmasim"));
+	ASSERT_EQ(0, rv_engine_timeout(20000));
+	ASSERT_EQ(0, rv_engine_choose("dmasim"));
 	self->before = counts(&self->dev);
 	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
 	c = since(&self->dev, &self->before);
@@ -320,9 +285,9 @@ TEST_F(engine, removal)
 	pthread_t thread;
 	void *pages;
 
-	ASSERT_EQ(0, knob("bandwidth_mib", 1));
+	ASSERT_EQ(0, rv_engine_knob("bandwidth_mib", 1));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, promote, self->mr));
-	ASSERT_TRUE(rv_wait_for(count_of("bytes") > 0));
+	ASSERT_TRUE(rv_wait_for(rv_engine_get("bytes") > 0));
 	ASSERT_EQ(0, rv_put(DRIVER "unbind", "dmasim"));
 	ASSERT_EQ(0, pthread_join(thread, &pages));
 	ASSERT_EQ(PAGES, (uint64_t)pages);
@@ -335,7 +300,7 @@ TEST_F(engine, removal)
 
 	/* and put back */
 	ASSERT_EQ(0, rv_put(DRIVER "bind", "dmasim"));
-	ASSERT_EQ(0, rv_put(PARAMETERS "copy_engine", "dmasim"));
+	ASSERT_EQ(0, rv_engine_choose("dmasim"));
 	self->before = counts(&self->dev);
 	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
 	c = since(&self->dev, &self->before);
@@ -349,9 +314,9 @@ TEST_F(engine, unload_in_flight)
 	pthread_t thread;
 	void *pages;
 
-	ASSERT_EQ(0, knob("bandwidth_mib", 4));
+	ASSERT_EQ(0, rv_engine_knob("bandwidth_mib", 4));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, promote, self->mr));
-	ASSERT_TRUE(rv_wait_for(count_of("bytes") > 0));
+	ASSERT_TRUE(rv_wait_for(rv_engine_get("bytes") > 0));
 	ASSERT_EQ(-1, syscall(SYS_delete_module, "dmasim", O_NONBLOCK));
 	ASSERT_TRUE(errno == EWOULDBLOCK || errno == EBUSY);
 	ASSERT_EQ(-1, syscall(SYS_delete_module, "rdma_rxe", O_NONBLOCK));
@@ -378,7 +343,7 @@ TEST_F(engine, given_back)
 {
 	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
 	ASSERT_LT(0, rv_get(REFCOUNT, NULL));
-	ASSERT_EQ(0, rv_put(PARAMETERS "copy_engine", "cpu"));
+	ASSERT_EQ(0, rv_engine_choose("cpu"));
 	ASSERT_EQ(0, rv_get(REFCOUNT, NULL));
 }
 
@@ -448,8 +413,8 @@ TEST_F(engine, device_goes_in_flight)
 	ASSERT_EQ(0, add_second());
 	ASSERT_EQ(0, rv_put(SECOND_SIZE, "16M"));
 	ASSERT_EQ(PAGES, moved(self->mr, DEVICE));
-	ASSERT_EQ(0, knob("bandwidth_mib", 1));
-	self->before.engine = count_of("bytes");
+	ASSERT_EQ(0, rv_engine_knob("bandwidth_mib", 1));
+	self->before.engine = rv_engine_get("bytes");
 	user = fork();
 	if (!user) {
 		if (rv_dev_open(&dev, SECOND) ||
@@ -459,7 +424,7 @@ TEST_F(engine, device_goes_in_flight)
 		mr = rv_reg_all(&dev, &mem, RV_ACCESS | RV_ODP);
 		_exit(!mr || moved(mr, DEVICE) != PAGES);
 	}
-	ASSERT_TRUE(rv_wait_for(count_of("bytes") > self->before.engine));
+	ASSERT_TRUE(rv_wait_for(rv_engine_get("bytes") > self->before.engine));
 	remover = fork();
 	if (!remover)
 		_exit(rv_run("rdma link delete " SECOND) ? 1 : 0);
@@ -467,7 +432,7 @@ TEST_F(engine, device_goes_in_flight)
 	ASSERT_EQ(SIGKILL, rv_reap(user));
 	ASSERT_EQ(0, rv_reap(remover));
 	ASSERT_NE(0, access(SECOND_SIZE, F_OK));
-	ASSERT_EQ(0, knob("bandwidth_mib", 0));
+	ASSERT_EQ(0, rv_engine_knob("bandwidth_mib", 0));
 	remove_second();
 	ASSERT_EQ(0, rv_buf_check(&self->mem));
 }
@@ -484,8 +449,8 @@ TEST_F(engine, crowd)
 	void *pages;
 	int i, round;
 
-	ASSERT_EQ(0, knob("error_ppm", 50000));
-	ASSERT_EQ(0, knob("latency_us", 50));
+	ASSERT_EQ(0, rv_engine_knob("error_ppm", 50000));
+	ASSERT_EQ(0, rv_engine_knob("latency_us", 50));
 	for (i = 0; i < ARRAY_SIZE(own); i++) {
 		ASSERT_EQ(0, rv_buf_alloc_aligned(&own[i].mem, LEN, RV_HUGE));
 		ASSERT_EQ(0, madvise(own[i].mem.base, LEN, variant->advice));

@@ -13,19 +13,13 @@
 #include "lib/rv_race.h"
 
 #define SIZE_FILE	"/sys/class/infiniband/rxe0/hmm/memory_size"
-#define ENGINE		"/sys/module/rdma_rxe/parameters/copy_engine"
-#define TIMEOUT		"/sys/module/rdma_rxe/parameters/copy_timeout_ms"
 #define DRIVER		"/sys/bus/platform/drivers/dmasim/"
-#define STALL		"/sys/kernel/debug/dmaengine/dmasim/stall"
 #define POINT		"copy_issued"
 #define LEN		(64 * 1024UL)
 #define PAGES		(LEN / RV_PAGE)
 
 /* How long to look whether something happens that must not. */
 #define GLIMPSE_MS	100
-
-static const char load[] =
-	"if command -v module-load >/dev/null; then module-load dmasim; else modprobe dmasim; fi";
 
 FIXTURE(copies)
 {
@@ -56,7 +50,7 @@ static void *choose_cpu(void *arg)
 	if (read(go[0], &byte, 1) != 1)
 		return NULL;
 
-	return (void *)(long)rv_put(ENGINE, "cpu");
+	return (void *)(long)rv_engine_choose("cpu");
 }
 
 /*
@@ -66,10 +60,7 @@ static void *choose_cpu(void *arg)
 FIXTURE_SETUP(copies)
 {
 	rv_race_reset();
-	ASSERT_EQ(0, rv_put(ENGINE, "cpu"));
-	if (access("/sys/module/dmasim", F_OK))
-		ASSERT_EQ(0, rv_run("%s", load));
-	ASSERT_EQ(0, rv_put(ENGINE, "dmasim"));
+	ASSERT_EQ(0, rv_engine_load());
 	ASSERT_EQ(0, rv_put(SIZE_FILE, "16M"));
 	ASSERT_EQ(0, rv_dev_open(&self->dev, NULL));
 	ASSERT_EQ(0, rv_buf_alloc(&self->mem, LEN));
@@ -78,7 +69,7 @@ FIXTURE_SETUP(copies)
 	ASSERT_NE(NULL, self->mr);
 	ASSERT_EQ(0, pipe(self->go));
 	ASSERT_EQ(0, pthread_create(&self->chooser, NULL, choose_cpu, self->go));
-	ASSERT_EQ(0, rv_put(STALL, "1"));
+	ASSERT_EQ(0, rv_engine_knob("stall", 1));
 	rv_race_arm(POINT, 1, 20000);
 	ASSERT_EQ(0, pthread_create(&self->promoter, NULL, promote, self->mr));
 	ASSERT_EQ(0, rv_race_wait(POINT, 1));
@@ -91,10 +82,9 @@ FIXTURE_TEARDOWN(copies)
 	EXPECT_EQ(0, ibv_dereg_mr(self->mr));
 	rv_buf_free(&self->mem);
 	rv_dev_close(&self->dev);
-	EXPECT_EQ(0, rv_put(ENGINE, "cpu"));
+	EXPECT_EQ(0, rv_engine_choose("cpu"));
 	EXPECT_EQ(0, rv_live("channels"));
-	EXPECT_EQ(0, rv_run("rmmod dmasim"));
-	EXPECT_EQ(0, rv_put(ENGINE, "auto"));
+	EXPECT_EQ(0, rv_engine_unload());
 }
 
 /* The hardware is pulled. */
@@ -118,7 +108,7 @@ TEST_F(copies, given_back)
 	uint64_t end = rv_now_ms() + GLIMPSE_MS;
 	void *moved, *err;
 
-	ASSERT_EQ(0, rv_put(TIMEOUT, "10"));
+	ASSERT_EQ(0, rv_engine_timeout(10));
 	ASSERT_EQ(1, write(self->go[1], "", 1));
 	while (rv_now_ms() < end) {
 		ASSERT_LT(0, rv_live("channels"));
@@ -130,7 +120,7 @@ TEST_F(copies, given_back)
 	ASSERT_EQ(0, rv_live("channels"));
 	ASSERT_EQ(0, pthread_join(self->promoter, &moved));
 	ASSERT_EQ(PAGES, (uint64_t)moved);
-	ASSERT_EQ(0, rv_put(TIMEOUT, "1000"));
+	ASSERT_EQ(0, rv_engine_timeout(1000));
 }
 
 RV_DEBUG_HARNESS_MAIN

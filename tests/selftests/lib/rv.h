@@ -27,6 +27,7 @@
 #include "rv_hmm.h"
 #include "rv_disk.h"
 #include "rv_dmem.h"
+#include "rv_engine.h"
 #include "rv_link.h"
 #include "rv_pager.h"
 #include "rv_rereg.h"
