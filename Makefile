@@ -13,8 +13,9 @@ run:
 	@tests/demo/run
 
 #:   make test         all tests in guests; T='smoke ops:test' selects programs,
-#:                     STOCK=1 takes the distribution's module, DEBUG=1 the
-#:                     debug kernel, RXE_SEED=N repeats a run's random data
+#:                     T='!smoke' leaves one out, STOCK=1 takes the distribution's
+#:                     module, DEBUG=1 the debug kernel, RXE_SEED=N repeats a
+#:                     run's random data
 test:
 	@tests/vm/test $(if $(STOCK),--stock) $(if $(DEBUG),--debug) $(T)
 
