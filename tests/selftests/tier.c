@@ -6,7 +6,9 @@
  * What must not move is shown beside something that does: when that has moved,
  * the policy has had its chance.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <sys/mman.h>
 
 #include "kselftest_harness.h"
@@ -362,6 +364,34 @@ TEST_F(tier, watermark)
 	while (count(e, "tier_looks") < looks + 10)
 		ASSERT_RV_OK(heat(e, 3, STRIDE));
 	EXPECT_EQ(PAGES, rv_dmem_used(NULL));
+}
+
+/* Pages that the policy has marked, so that they don't look cold, can move. */
+TEST_F(tier, marked_pages_move)
+{
+	struct rv_ends *e = &self->e;
+	cpu_set_t all, one;
+	int64_t looks;
+	int cpu, r;
+
+	ASSERT_EQ(0, sched_getaffinity(0, sizeof(all), &all));
+	ASSERT_EQ(0, rv_dmem_resize(NULL, "8M"));
+	ASSERT_EQ(0, set("watermark_percent", "1"));
+	ASSERT_EQ(0, set("mode", "auto"));
+	for (cpu = r = 0; cpu < CPU_SETSIZE && r < 4; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		looks = count(e, "tier_looks");
+		while (count(e, "tier_looks") < looks + 5)
+			ASSERT_RV_OK(heat(e, r, STRIDE));
+		ASSERT_EQ(0, on_device(e, r));
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+		EXPECT_EQ(PAGES, rv_promote(e->mr_b, r * REGION, REGION));
+		ASSERT_EQ(0, sched_setaffinity(0, sizeof(all), &all));
+		r++;
+	}
 }
 
 /* What the process prefers counts. */
