@@ -19,10 +19,7 @@
 #include <linux/string.h>
 
 #include "rxe.h"
-#include "rxe_dmem.h"
 #include "rxe_migrate_spare.h"
-
-static_assert(RXE_SPARE_PAGES == RXE_DMEM_BLOCK_PAGES);
 
 static void allocate(struct rxe_spare *spare, gfp_t gfp, int node,
 		     unsigned int want)
@@ -108,7 +105,7 @@ void rxe_spare_fini(struct rxe_spare *spare)
 /**
  * rxe_spare_stock_pages - allocate pages, or start to
  * @spare: the spare RAM
- * @want: how many may be needed soon, RXE_SPARE_PAGES at most
+ * @want: how many may be needed soon, RXE_DMEM_BLOCK_PAGES at most
  * @here: now, by this CPU; else by another one meanwhile
  *
  * Does nothing while there are some.
@@ -151,7 +148,7 @@ struct page *rxe_spare_page(struct rxe_spare *spare, unsigned int want)
 	settle(spare);
 	if (spare->next == spare->nr && want > 1)
 		allocate(spare, GFP_HIGHUSER_MOVABLE, numa_mem_id(),
-			 min(want, RXE_SPARE_PAGES));
+			 min(want, RXE_DMEM_BLOCK_PAGES));
 
 	return take_page(spare);
 }

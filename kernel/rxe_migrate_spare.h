@@ -9,7 +9,7 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
-#define RXE_SPARE_PAGES		512U
+#include "rxe_dmem.h"
 
 struct folio;
 struct page;
@@ -28,7 +28,7 @@ struct page;
 struct rxe_spare {
 	unsigned int		next;
 	unsigned int		nr;
-	struct page		*pages[RXE_SPARE_PAGES];
+	struct page		*pages[RXE_DMEM_BLOCK_PAGES];
 	struct folio		*folio;
 	bool			stocking;
 	unsigned int		want;
