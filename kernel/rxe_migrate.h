@@ -145,14 +145,12 @@ enum rxe_place rxe_migrate_preferred_all(struct rxe_mirror *mirror,
 					 unsigned long start,
 					 unsigned long end);
 
-/* rxe_migrate_job.c */
-bool rxe_migrate_may_share(struct vm_area_struct *vma);
-
 /* rxe_migrate_look.c */
 int rxe_migrate_look(struct rxe_mirror *mirror, unsigned long start,
 		     unsigned long end, unsigned long *pfns);
 int rxe_migrate_query(struct rxe_mirror_mr *mmr, unsigned long start,
 		      unsigned long nr_pages, u8 *states);
+void rxe_migrate_release_marked(void);
 
 /* rxe_migrate_evict.c */
 u64 rxe_migrate_clock(struct rxe_hmm_dev *hmm, unsigned long pages);

@@ -11,7 +11,7 @@
  * finalize, because a fault waits for pages that are being migrated.
  */
 #include <linux/hmm.h>
-#include <linux/rmap.h>
+#include <linux/mm.h>
 #include <linux/sched/mm.h>
 
 #include "rxe.h"
@@ -78,26 +78,6 @@ static unsigned int page_of(const struct rxe_job *job, unsigned long va)
 	return (va - job->base) >> PAGE_SHIFT;
 }
 
-/**
- * rxe_migrate_may_share - may other processes have pages of a mapping, by fork?
- * @vma: an anonymous one
- *
- * They have if this one's process was forked from another, or another from this
- * one, since the mapping got its first page, and is still there.
- *
- * Context: mmap_lock is held, so there is no fork.
- * Return: whether they may.
- */
-bool rxe_migrate_may_share(struct vm_area_struct *vma)
-{
-	struct anon_vma *anon_vma = vma->anon_vma;
-
-	mmap_assert_locked(vma->vm_mm);
-
-	return anon_vma && (!list_is_singular(&vma->anon_vma_chain) ||
-			    READ_ONCE(anon_vma->num_children) > 1);
-}
-
 /*
  * Why nothing of the vma can be on the device, or RXE_OUTCOME_PENDING.
  *
@@ -118,9 +98,6 @@ static u8 vma_outcome(struct vm_area_struct *vma)
 		return RXE_SKIP_LOCKED;
 	if (vma->vm_flags & VM_MERGEABLE)
 		return RXE_SKIP_KSM;
-	/* a look doesn't find what is in RAM there */
-	if (!(vma->vm_flags & VM_READ) && rxe_migrate_may_share(vma))
-		return RXE_SKIP_SHARED;
 
 	return RXE_OUTCOME_PENDING;
 }

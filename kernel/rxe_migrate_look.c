@@ -5,10 +5,14 @@
  *
  * hmm_range_fault() doesn't look at memory that may not be read (PROT_NONE).
  * What is on the device there is found by the setup of a migration of which
- * nothing comes: the pages are taken out of the page tables, and put back.
+ * nothing comes: the pages are taken out of the page tables, and put back. What is
+ * in RAM is got as a debugger gets it, and let go of: a page of KSM's would not
+ * come back, see vma_outcome().
  */
 #include <linux/hmm.h>
 #include <linux/migrate.h>
+#include <linux/mm.h>
+#include <linux/preempt.h>
 #include <linux/sched/mm.h>
 
 #include "rxe.h"
@@ -33,6 +37,11 @@ struct look {
 	unsigned long		*pfns;
 };
 
+static unsigned long *pfn_of(struct look *look, unsigned long va)
+{
+	return &look->pfns[(va - look->start) >> PAGE_SHIFT];
+}
+
 /* Put down what setup has found. */
 static void note_found(struct look *look, const struct migrate_vma *args)
 {
@@ -45,14 +54,14 @@ static void note_found(struct look *look, const struct migrate_vma *args)
 		for (k = 0; page && k < n; k++) {
 			va = args->start + ((i + k) << PAGE_SHIFT);
 			if (va >= look->start && va < look->end)
-				look->pfns[(va - look->start) >> PAGE_SHIFT] =
+				*pfn_of(look, va) =
 					HMM_PFN_VALID | (page_to_pfn(page) + k);
 		}
 	}
 }
 
 /* All of the region that the mapping has, so that no huge page is split. */
-static int look_at_unreadable(struct look *look, struct vm_area_struct *vma)
+static int look_on_device(struct look *look, struct vm_area_struct *vma)
 {
 	unsigned long from = round_down(look->start, RXE_REGION_SIZE);
 	unsigned long *both;
@@ -64,10 +73,6 @@ static int look_at_unreadable(struct look *look, struct vm_area_struct *vma)
 		.flags = MIGRATE_VMA_SELECT_COMPOUND |
 			 MIGRATE_VMA_SELECT_DEVICE_PRIVATE,
 	};
-
-	/* see vma_outcome() */
-	if (!(vma->vm_flags & VM_MERGEABLE) && !rxe_migrate_may_share(vma))
-		args.flags |= MIGRATE_VMA_SELECT_SYSTEM;
 
 	both = kvcalloc(2 * RXE_REGION_PAGES, sizeof(*both), GFP_KERNEL);
 	if (!both)
@@ -83,6 +88,28 @@ static int look_at_unreadable(struct look *look, struct vm_area_struct *vma)
 	return 0;
 }
 
+/* Nothing reads what is got by force here. */
+static void look_in_ram(struct look *look, struct vm_area_struct *vma)
+{
+	unsigned long va = max(vma->vm_start, look->start);
+	unsigned long end = min(vma->vm_end, look->end);
+	struct page *page;
+
+	migrate_disable();
+	for (; va < end; va += PAGE_SIZE) {
+		if (*pfn_of(look, va) & HMM_PFN_VALID)
+			continue;
+		if (get_user_pages_remote(look->mirror->mm, va, 1,
+					  FOLL_FORCE | FOLL_NOFAULT, &page,
+					  NULL) != 1)
+			continue;
+		*pfn_of(look, va) = HMM_PFN_VALID | page_to_pfn(page);
+		put_page(page);
+	}
+	rxe_migrate_release_marked();
+	migrate_enable();
+}
+
 static int look_at_all_unreadable(struct look *look)
 {
 	struct mm_struct *mm = look->mirror->mm;
@@ -95,13 +122,29 @@ static int look_at_all_unreadable(struct look *look)
 	for_each_vma_range(vmi, vma, look->end) {
 		if (vma->vm_flags & VM_READ || !vma_is_anonymous(vma))
 			continue;
-		err = look_at_unreadable(look, vma);
+		err = look_on_device(look, vma);
 		if (err)
 			break;
+		look_in_ram(look, vma);
 	}
 	mmap_read_unlock(mm);
 
 	return err;
+}
+
+/**
+ * rxe_migrate_release_marked - let go of pages that this CPU has marked accessed
+ *
+ * Without the multi-generational LRU, pages that become active wait in a list of
+ * the CPU for some more, which holds a reference to each: nobody could move them.
+ * Nothing that is exported drains it, but a migration begins with that, here one
+ * of no pages.
+ *
+ * Context: may sleep; migration has been disabled since the pages were marked.
+ */
+void rxe_migrate_release_marked(void)
+{
+	migrate_device_pfns(NULL, 0);
 }
 
 static int look_at_once(struct look *look)

@@ -11,13 +11,13 @@
  * Reclaim judges by the accessed bits of the CPU's page tables, which the NIC
  * doesn't set. So pages of RAM in regions that it uses are marked accessed here.
  */
-#include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/swap.h>
 
 #include "rxe.h"
+#include "rxe_migrate.h"
 #include "rxe_mirror.h"
 #include "rxe_mirror_find.h"
 #include "rxe_tier.h"
@@ -177,17 +177,6 @@ static void look_at_mirror(struct rxe_tier_look *look, struct rxe_mirror *mirror
 	rcu_read_unlock();
 }
 
-/*
- * Without the multi-generational LRU, pages that become active wait in a list of
- * this CPU for some more, which holds a reference to each: nobody could move them.
- * Nothing that is exported drains it, but a migration begins with that, here one
- * of no pages.
- */
-static void release_marked(void)
-{
-	migrate_device_pfns(NULL, 0);
-}
-
 /**
  * rxe_tier_scan - look at all regions of a device
  * @tier: the device's policy
@@ -210,7 +199,7 @@ void rxe_tier_scan(struct rxe_tier *tier, struct rxe_tier_look *look)
 		rxe_mirror_unkeep(mirror);
 	}
 	if (look->mark)
-		release_marked();
+		rxe_migrate_release_marked();
 	migrate_enable();
 }
 

@@ -343,7 +343,7 @@ TEST_F_TIMEOUT(device_skip, ksm, 120)
 
 /* A child's pages are merged, one of which is its parent's, too: that one stays. */
 static void merge_in_child(struct __test_metadata *_metadata, struct rv_ends *e,
-			   bool goes)
+			   int prot, bool goes)
 {
 	struct rxe_hmm_migrate_resp resp;
 	size_t len = 16 * RV_PAGE;
@@ -365,9 +365,11 @@ static void merge_in_child(struct __test_metadata *_metadata, struct rv_ends *e,
 		kill(pid, SIGKILL);
 		EXPECT_EQ(SIGKILL, rv_reap(pid));
 	}
+	ASSERT_EQ(0, mprotect(e->mem_b.base, LEN, prot));
 	EXPECT_EQ(0, rv_hmm_migrate(e->mr_b, 0, LEN, RXE_HMM_PLACE_DEVICE, &resp));
 	EXPECT_EQ(PAGES, rv_hmm_total(&resp));
 	EXPECT_LE(1, resp.skipped[RXE_HMM_SKIP_KSM]);
+	ASSERT_EQ(0, mprotect(e->mem_b.base, LEN, PROT_READ | PROT_WRITE));
 	memset(e->mem_b.base, 0x43, len);
 	rv_buf_expect_byte(&e->mem_b, 0, 0x43, len);
 	EXPECT_RV(0, works(e));
@@ -383,8 +385,10 @@ TEST_F_TIMEOUT(device_skip, ksm_of_child, 120)
 {
 	if (geteuid() || rv_get(KSM "run", NULL) < 0)
 		SKIP(return, "merging needs KSM in the kernel, and root");
-	merge_in_child(_metadata, &self->e, false);
-	merge_in_child(_metadata, &self->e, true);
+	merge_in_child(_metadata, &self->e, PROT_READ | PROT_WRITE, false);
+	merge_in_child(_metadata, &self->e, PROT_READ | PROT_WRITE, true);
+	merge_in_child(_metadata, &self->e, PROT_NONE, false);
+	merge_in_child(_metadata, &self->e, PROT_NONE, true);
 }
 
 RV_HARNESS_MAIN
