@@ -14,10 +14,15 @@
  * is left when there is no engine, it takes nothing, fails or is late. That
  * happens when the engine is off these pages, so it never writes over newer
  * data. After finish all bytes are in place, whatever has happened.
+ *
+ * Without an engine another CPU may help, from start on. It and the one that
+ * finishes take pieces in turns, under the batch's lock, until none is left; so
+ * nobody waits for a helper that hasn't come, or for more than its last piece.
  */
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 
 #include "rxe.h"
 #include "rxe_ce.h"
@@ -27,6 +32,9 @@
 
 /* A shorter piece is not worth a descriptor of its own. */
 #define MIN_PIECE	16
+/* What a CPU copies at a time, and of how much it isn't worth to wake another. */
+#define CPU_PIECE	32
+#define HELP_MIN	128
 
 struct rxe_ce {
 	struct rxe_dev		*rxe;
@@ -101,7 +109,7 @@ static void zero_run(const struct rxe_ce_copy *run)
 }
 
 /* A page at a time: copy_page() beats memcpy() of the whole. */
-static void copy_by_cpu(struct rxe_ce_batch *batch, const struct rxe_ce_copy *run)
+static void copy_run(const struct rxe_ce_copy *run)
 {
 	void *dst = address(run->dst, run->dst_addr);
 	void *src = address(run->src, run->src_addr);
@@ -109,14 +117,14 @@ static void copy_by_cpu(struct rxe_ce_batch *batch, const struct rxe_ce_copy *ru
 
 	for (i = 0; i < run->nr_pages; i++)
 		copy_page(dst + i * PAGE_SIZE, src + i * PAGE_SIZE);
-	batch->cpu_bytes += (u64)run->nr_pages << PAGE_SHIFT;
 	cond_resched();
 }
 
 static void fall_back(struct rxe_ce_batch *batch, const struct rxe_ce_copy *run)
 {
 	batch->fell_back = true;
-	copy_by_cpu(batch, run);
+	copy_run(run);
+	batch->cpu_bytes += (u64)run->nr_pages << PAGE_SHIFT;
 }
 
 /* What the lane was given is copied when this returns. */
@@ -217,13 +225,79 @@ static void zero_all(struct rxe_ce_batch *batch)
 			zero_run(&batch->runs[i]);
 }
 
-static void copy_all_by_cpu(struct rxe_ce_batch *batch)
+/* Have the next piece that nobody has; false if there is none. */
+static bool take_piece(struct rxe_ce_batch *batch, struct rxe_ce_copy *piece)
+{
+	bool taken;
+
+	spin_lock(&batch->lock);
+	while (!(taken = cut_piece(&batch->rest, CPU_PIECE, piece)) &&
+	       batch->next_run < batch->nr_runs) {
+		batch->rest = batch->runs[batch->next_run++];
+		if (!batch->rest.src)
+			batch->rest.nr_pages = 0;
+	}
+	spin_unlock(&batch->lock);
+
+	return taken;
+}
+
+static void help_work(struct work_struct *work)
+{
+	struct rxe_ce_batch *batch = container_of(work, struct rxe_ce_batch, help);
+	struct rxe_ce_copy piece;
+
+	while (take_piece(batch, &piece)) {
+		rxe_race_reach(RXE_RACE_COPY_HELPED);
+		copy_run(&piece);
+	}
+}
+
+/* Begin to take pieces. */
+static void start_pieces(struct rxe_ce_batch *batch)
+{
+	spin_lock_init(&batch->lock);
+	batch->next_run = 0;
+	batch->rest.nr_pages = 0;
+}
+
+static void start_cpu(struct rxe_ce_batch *batch, bool help)
+{
+	batch->helped = help && batch->nr_pages >= HELP_MIN &&
+			num_online_cpus() > 1;
+	if (!batch->helped)
+		return;
+	start_pieces(batch);
+	INIT_WORK(&batch->help, help_work);
+	queue_work(system_dfl_wq, &batch->help);
+}
+
+static void copy_alone(struct rxe_ce_batch *batch)
 {
 	unsigned int i;
 
 	for (i = 0; i < batch->nr_runs; i++)
 		if (batch->runs[i].src)
-			copy_by_cpu(batch, &batch->runs[i]);
+			copy_run(&batch->runs[i]);
+}
+
+static void copy_helped(struct rxe_ce_batch *batch)
+{
+	struct rxe_ce_copy piece;
+
+	while (take_piece(batch, &piece))
+		copy_run(&piece);
+	if (!cancel_work(&batch->help))
+		flush_work(&batch->help);
+}
+
+static void finish_cpu(struct rxe_ce_batch *batch)
+{
+	if (batch->helped)
+		copy_helped(batch);
+	else
+		copy_alone(batch);
+	batch->cpu_bytes = (u64)batch->nr_pages << PAGE_SHIFT;
 }
 
 /* Pages in a slot, so that one large run keeps all lanes busy. */
@@ -250,7 +324,6 @@ static void start_engine(struct rxe_ce_batch *batch)
 	open_lanes(batch);
 	submit_all(batch);
 	issue_lanes(batch);
-	rxe_race_reach(RXE_RACE_COPY_ISSUED);
 }
 
 static void count(struct rxe_ce *ce, const struct rxe_ce_batch *batch)
@@ -283,6 +356,7 @@ void rxe_ce_batch_init(struct rxe_ce_batch *batch)
 	batch->cpu_bytes = 0;
 	batch->zeroes = false;
 	batch->fell_back = false;
+	batch->helped = false;
 }
 
 /**
@@ -306,6 +380,7 @@ void rxe_ce_batch_add(struct rxe_ce_batch *batch, const struct rxe_ce_copy *copy
  * rxe_ce_start - start to copy a batch
  * @ce: the copy engine
  * @batch: the batch; nothing is added any more
+ * @help: if there is no engine, another CPU may copy, too
  *
  * When it returns the pages to be zeroed are. The others may not be before
  * rxe_ce_finish() has returned, and until then nobody may read what they go to
@@ -315,7 +390,7 @@ void rxe_ce_batch_add(struct rxe_ce_batch *batch, const struct rxe_ce_copy *copy
  * nothing here waits for reclaim.
  * Return: whether an engine copies; if not, the CPU will when it finishes.
  */
-bool rxe_ce_start(struct rxe_ce *ce, struct rxe_ce_batch *batch)
+bool rxe_ce_start(struct rxe_ce *ce, struct rxe_ce_batch *batch, bool help)
 {
 	bool wanted = rxe_ce_engine_wanted() && batch->nr_pages;
 
@@ -328,6 +403,9 @@ bool rxe_ce_start(struct rxe_ce *ce, struct rxe_ce_batch *batch)
 	batch->fell_back = wanted && !batch->nr_lanes;
 	if (batch->nr_lanes)
 		start_engine(batch);
+	else
+		start_cpu(batch, help);
+	rxe_race_reach(RXE_RACE_COPY_ISSUED);
 	zero_all(batch);
 
 	return batch->nr_lanes;
@@ -351,7 +429,7 @@ void rxe_ce_finish(struct rxe_ce *ce, struct rxe_ce_batch *batch)
 		wait_for_lanes(batch);
 		rxe_ce_engine_return(&ce->engine, batch->lanes, batch->nr_lanes);
 	} else {
-		copy_all_by_cpu(batch);
+		finish_cpu(batch);
 	}
 	count(ce, batch);
 	rxe_ce_batch_init(batch);

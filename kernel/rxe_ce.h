@@ -6,7 +6,9 @@
 #define RXE_CE_H
 
 #include <linux/ktime.h>
+#include <linux/spinlock_types.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
 #define RXE_CE_MAX_LANES	8
 #define RXE_CE_MAX_RUNS		512	/* 2 MiB, a page at a time */
@@ -40,6 +42,11 @@ struct rxe_ce_copy {
  * @nr_pages: pages to be copied, not zeroed
  * @zeroes: there are pages to be zeroed
  * @fell_back: the engine was to copy what the CPU has copied
+ * @helped: @help was queued
+ * @lock: guards @next_run and @rest
+ * @next_run: the first of @runs of which no CPU has taken a piece
+ * @rest: what is left of the one before
+ * @help: has another CPU take pieces
  * @nr_lanes: how many of @lanes are used
  * @max_piece: pages that a slot of a lane takes
  * @engine_bytes: what the engine has copied
@@ -48,13 +55,19 @@ struct rxe_ce_copy {
  * @lanes: borrowed from the engine
  * @runs: the copies; neighbours in memory, one after the other, are one
  *
- * Belongs to one thread. All but @nr_pages is for the copy engine alone.
+ * Belongs to one thread, and while it is copied its helper reads it. All but
+ * @nr_pages is for the copy engine alone.
  */
 struct rxe_ce_batch {
 	unsigned int		nr_runs;
 	unsigned int		nr_pages;
 	bool			zeroes;
 	bool			fell_back;
+	bool			helped;
+	spinlock_t		lock;		/* the two below */
+	unsigned int		next_run;
+	struct rxe_ce_copy	rest;
+	struct work_struct	help;
 	unsigned int		nr_lanes;
 	unsigned int		max_piece;
 	u64			engine_bytes;
@@ -69,7 +82,7 @@ void rxe_ce_destroy(struct rxe_ce *ce);
 
 void rxe_ce_batch_init(struct rxe_ce_batch *batch);
 void rxe_ce_batch_add(struct rxe_ce_batch *batch, const struct rxe_ce_copy *copy);
-bool rxe_ce_start(struct rxe_ce *ce, struct rxe_ce_batch *batch);
+bool rxe_ce_start(struct rxe_ce *ce, struct rxe_ce_batch *batch, bool help);
 void rxe_ce_finish(struct rxe_ce *ce, struct rxe_ce_batch *batch);
 
 #endif /* RXE_CE_H */

@@ -31,6 +31,9 @@
 #include "rxe_dmem.h"
 #include "rxe_migrate.h"
 
+/* an entry of the batch is a copy at most */
+static_assert(RXE_CE_MAX_RUNS >= RXE_BATCH_PAGES);
+
 static struct rxe_batch *batch_start(struct rxe_batch *batch,
 				     struct rxe_hmm_dev *hmm)
 {
@@ -366,7 +369,8 @@ void rxe_batch_copy_start(struct rxe_batch *batch)
 			i++;
 	stretch_end(&s, batch);
 	rxe_dmem_untake(batch->hmm->dmem, &batch->pages);
-	engine = rxe_ce_start(batch->hmm->ce, &batch->copies);
+	/* another CPU does one thing or the other */
+	engine = rxe_ce_start(batch->hmm->ce, &batch->copies, !batch->ahead);
 	if (batch->ahead)
 		stock_up(batch, engine);
 }

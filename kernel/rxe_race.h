@@ -24,7 +24,8 @@ enum rxe_race_point {
 	RXE_RACE_IO_BOTH,		/* the same, of two regions at once */
 	RXE_RACE_MIGRATE_SETUP,		/* pages unmapped, nothing copied */
 	RXE_RACE_MIGRATE_COPIED,	/* all copied, nothing mapped */
-	RXE_RACE_COPY_ISSUED,		/* the engine copies, nobody waits yet */
+	RXE_RACE_COPY_ISSUED,		/* the copies are started, nobody waits yet */
+	RXE_RACE_COPY_HELPED,		/* the helper has a piece, not copied */
 	RXE_RACE_POINTS
 };
 

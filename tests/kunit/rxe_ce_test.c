@@ -144,6 +144,32 @@ static void piece_sizes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, piece_size(512, 2, 1));
 }
 
+/* Each page that is to be copied is in one piece, whoever takes it. */
+static void pieces_taken(struct kunit *test)
+{
+	const struct rxe_ce_copy copies[] = {
+		{ D(0), NULL, 3 }, { D(3), S(3), CPU_PIECE + 1 },
+		{ D(100), NULL, CPU_PIECE }, { D(200), S(200), 1 },
+		{ D(300), NULL, 1 },
+	};
+	const struct rxe_ce_copy pieces[] = {
+		{ D(3), S(3), CPU_PIECE },
+		{ D(3 + CPU_PIECE), S(3 + CPU_PIECE), 1 }, { D(200), S(200), 1 },
+	};
+	struct rxe_ce_batch *batch = new_batch(test, copies, ARRAY_SIZE(copies));
+	struct rxe_ce_copy piece;
+	unsigned int i;
+
+	start_pieces(batch);
+	for (i = 0; i < ARRAY_SIZE(pieces); i++) {
+		KUNIT_ASSERT_TRUE(test, take_piece(batch, &piece));
+		KUNIT_EXPECT_PTR_EQ(test, pieces[i].dst, piece.dst);
+		KUNIT_EXPECT_PTR_EQ(test, pieces[i].src, piece.src);
+		KUNIT_EXPECT_EQ(test, pieces[i].nr_pages, piece.nr_pages);
+	}
+	KUNIT_EXPECT_FALSE(test, take_piece(batch, &piece));
+}
+
 /* Runs go to the lane with least to do, and to none that is broken. */
 static void lanes_fill_evenly(struct kunit *test)
 {
@@ -193,11 +219,39 @@ static void cpu_copies(struct kunit *test)
 	memset(want + 5 * PAGE_SIZE, 0, 2 * PAGE_SIZE);
 	memcpy(want + 9 * PAGE_SIZE, page_address(src + 1), PAGE_SIZE);
 
-	copy_all_by_cpu(batch);
+	finish_cpu(batch);
 	zero_all(batch);
 	KUNIT_EXPECT_MEMEQ(test, want, page_address(dst), size);
 	KUNIT_EXPECT_EQ(test, 5 * PAGE_SIZE, batch->cpu_bytes);
 	KUNIT_EXPECT_FALSE(test, batch->fell_back);
+	__free_pages(dst, order);
+	__free_pages(src, order);
+}
+
+/* All that is worth to be helped with, as one run and page by page. */
+static void cpu_is_helped(struct kunit *test)
+{
+	const unsigned int order = 8, nr = 1 << order, size = PAGE_SIZE << order;
+	struct page *dst = alloc_pages(GFP_KERNEL, order);
+	struct page *src = alloc_pages(GFP_KERNEL, order);
+	struct rxe_ce_batch *batch = new_batch(test, NULL, 0);
+	unsigned int step, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, dst);
+	KUNIT_ASSERT_NOT_NULL(test, src);
+	for (step = 1; step <= nr; step *= nr) {
+		get_random_bytes(page_address(src), size);
+		for (i = 0; i < nr; i += step)
+			rxe_ce_batch_add(batch, &(struct rxe_ce_copy){
+				dst + (i ^ (step == 1)), src + (i ^ (step == 1)),
+				step });
+		start_cpu(batch, true);
+		KUNIT_EXPECT_EQ(test, num_online_cpus() > 1, batch->helped);
+		finish_cpu(batch);
+		KUNIT_EXPECT_MEMEQ(test, page_address(src), page_address(dst), size);
+		KUNIT_EXPECT_EQ(test, size, batch->cpu_bytes);
+		rxe_ce_batch_init(batch);
+	}
 	__free_pages(dst, order);
 	__free_pages(src, order);
 }
@@ -209,8 +263,10 @@ static struct kunit_case rxe_ce_cases[] = {
 	KUNIT_CASE(runs_of_zeros),
 	KUNIT_CASE(pieces),
 	KUNIT_CASE(piece_sizes),
+	KUNIT_CASE(pieces_taken),
 	KUNIT_CASE(lanes_fill_evenly),
 	KUNIT_CASE(cpu_copies),
+	KUNIT_CASE(cpu_is_helped),
 	{}
 };
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A batch is held while the engine has it and nobody waits for it yet. What
- * takes the engine away meanwhile must neither lose bytes nor pull the channels
- * from under the batch.
+ * A batch is held while it is copied and nobody waits for it yet. What takes the
+ * engine away meanwhile must neither lose bytes nor pull the channels from under
+ * the batch; and nobody goes on before another CPU that helps has copied its part.
  */
+#define _GNU_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@
 #define SIZE_FILE	"/sys/class/infiniband/rxe0/hmm/memory_size"
 #define DRIVER		"/sys/bus/platform/drivers/dmasim/"
 #define POINT		"copy_issued"
+#define HELPED		"copy_helped"
 #define LEN		(64 * 1024UL)
 #define PAGES		(LEN / RV_PAGE)
 
@@ -121,6 +124,68 @@ TEST_F(copies, given_back)
 	ASSERT_EQ(0, pthread_join(self->promoter, &moved));
 	ASSERT_EQ(PAGES, (uint64_t)moved);
 	ASSERT_EQ(0, rv_engine_timeout(1000));
+}
+
+FIXTURE(helper)
+{
+	struct rv_dev dev;
+	struct rv_buf mem;
+	struct ibv_mr *mr;
+};
+
+FIXTURE_SETUP(helper)
+{
+	rv_race_reset();
+	ASSERT_EQ(0, rv_engine_choose("cpu"));
+	ASSERT_EQ(0, rv_put(SIZE_FILE, "16M"));
+	ASSERT_EQ(0, rv_dev_open(&self->dev, NULL));
+	ASSERT_EQ(0, rv_buf_alloc_aligned(&self->mem, RV_HUGE, RV_HUGE));
+	rv_buf_fill(&self->mem);
+	self->mr = rv_reg_all(&self->dev, &self->mem, RV_ACCESS | RV_ODP);
+	ASSERT_NE(NULL, self->mr);
+}
+
+FIXTURE_TEARDOWN(helper)
+{
+	rv_race_reset();
+	EXPECT_EQ(0, rv_buf_check(&self->mem));
+	EXPECT_EQ(0, ibv_dereg_mr(self->mr));
+	rv_buf_free(&self->mem);
+	rv_dev_close(&self->dev);
+}
+
+static void *promote_huge(void *arg)
+{
+	struct rxe_hmm_migrate_resp resp;
+
+	if (rv_hmm_migrate(arg, 0, RV_HUGE, RXE_HMM_PLACE_DEVICE, &resp))
+		return NULL;
+
+	return (void *)resp.moved;
+}
+
+/* The helper has taken a piece, and sits on it. */
+TEST_F(helper, waited_for)
+{
+	uint64_t end;
+	pthread_t promoter;
+	void *moved;
+
+	rv_race_arm(POINT, 1, 20000);
+	rv_race_arm(HELPED, 1, 20000);
+	ASSERT_EQ(0, pthread_create(&promoter, NULL, promote_huge, self->mr));
+	ASSERT_EQ(0, rv_race_wait(POINT, 1));
+	ASSERT_EQ(0, rv_race_wait(HELPED, 1));
+	ASSERT_EQ(0, rv_race_release(POINT));
+	end = rv_now_ms() + GLIMPSE_MS;
+	while (rv_now_ms() < end) {
+		ASSERT_EQ(EBUSY, pthread_tryjoin_np(promoter, &moved));
+		rv_pause();
+	}
+	ASSERT_EQ(1, rv_race_held(HELPED));
+	ASSERT_EQ(0, rv_race_release(HELPED));
+	ASSERT_EQ(0, pthread_join(promoter, &moved));
+	ASSERT_EQ(RV_HUGE / RV_PAGE, (uint64_t)moved);
 }
 
 RV_DEBUG_HARNESS_MAIN
