@@ -264,6 +264,28 @@ TEST_F(tier, bytes_are_counted)
 	EXPECT_EQ(bytes + 2200, count(e, "access_bytes"));
 }
 
+/* What can't move is hot, and tried less and less often; until it can. */
+TEST_F(tier, stuck_backs_off)
+{
+	int64_t looks, skipped, tries;
+	struct rv_ends *e = &self->e;
+	const int num_looks = 60;
+
+	ASSERT_EQ(0, mlock(e->mem_b.base + 5 * REGION, REGION));
+	ASSERT_EQ(0, set("backoff_ms", "100"));
+	skipped = count(e, "promote_skipped_locked");
+	looks = count(e, "tier_looks");
+	ASSERT_EQ(0, set("mode", "auto"));
+	while (count(e, "tier_looks") < looks + num_looks)
+		ASSERT_RV_OK(heat(e, 5, STRIDE));
+	tries = (count(e, "promote_skipped_locked") - skipped) / PAGES;
+	EXPECT_LE(1, tries);
+	EXPECT_GE(num_looks / 3, tries);
+	EXPECT_EQ(0, on_device(e, 5));
+	ASSERT_EQ(0, munlock(e->mem_b.base + 5 * REGION, REGION));
+	ASSERT_RV_OK(heat_until(e, 1 << 5, 5));
+}
+
 /* Not in mode manual: there the heat is known, and nothing moves. */
 TEST_F(tier, manual_moves_nothing)
 {
