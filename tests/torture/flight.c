@@ -50,13 +50,16 @@ static int post(struct t_thread *t, bool read)
 /* The place where the pages go for a while was mapped before. */
 static int go_away(struct flight *f, uint8_t *at)
 {
+	int err;
+
 	if (mremap(at, f->pages.len, f->pages.len, MREMAP_MAYMOVE |
 		   MREMAP_FIXED, f->away) == f->away)
 		return 0;
 	/* more than one mapping: they stay */
-	munmap(f->away, f->pages.len);
+	err = errno;
+	t_away_end(f->away, 0);
 	f->away = NULL;
-	return errno == EFAULT ? 0 : -errno;
+	return err == EFAULT ? 0 : -err;
 }
 
 static int change(struct t_thread *t, struct flight *f, int advice)
@@ -96,8 +99,10 @@ static int change_back(struct t_thread *t, struct flight *f)
 		return mprotect(at, len, PROT_READ | PROT_WRITE) ? -errno : 0;
 	if (f->change != AWAY || !f->away)
 		return 0;
-	return mremap(f->away, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, at) ==
-	       at ? 0 : -errno;
+	if (mremap(f->away, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, at) != at)
+		return -errno;
+	t_away_end(f->away, len);
+	return 0;
 }
 
 /* Can the operation end like that because the pages weren't there? */
@@ -170,9 +175,8 @@ static int fly(struct t_thread *t, enum change what)
 	if (what == AWAY && f.pages.kind == T_HUGETLB)
 		f.change = PROTECT;
 	if (f.change == AWAY) {
-		f.away = mmap(NULL, f.pages.len, PROT_NONE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (f.away == MAP_FAILED)
+		f.away = t_away();
+		if (!f.away)
 			return -errno;
 	}
 	res = post(t, f.read);

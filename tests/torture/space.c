@@ -100,29 +100,54 @@ static int forbidden(struct t_thread *t)
 }
 
 /*
+ * Address space for pages to go to for a while. More than fits into a hole that
+ * another thread has made for a while, too, and will map over again.
+ */
+uint8_t *t_away(void)
+{
+	uint8_t *away = mmap(NULL, T_AWAY, PROT_NONE, MAP_PRIVATE |
+			     MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return away == MAP_FAILED ? NULL : away;
+}
+
+/*
+ * The end of that: @len of it are gone, since pages that were there have gone
+ * back. Another thread may have them by now.
+ */
+void t_away_end(uint8_t *away, size_t len)
+{
+	munmap(away + len, T_AWAY - len);
+}
+
+/*
  * Out and back. Only one mapping can be moved at once, and a single page is
- * always in one.
+ * always in one. What is zeroes without its pages leaves no hole.
  */
 static int move(struct t_thread *t)
 {
 	uint8_t *at, *away;
+	int flags, err;
+	bool zeros;
 	size_t len;
 
 	t->to = t_pick_pages(t, BUT(T_HUGETLB));
 	at = t_at(t->p, &t->to);
 	len = t->to.len;
-	if (t_kinds[t->to.kind].dropped == T_ZEROS)
-		return rv_stripe_move(at, len);
-	away = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (away == MAP_FAILED)
+	zeros = t_kinds[t->to.kind].dropped == T_ZEROS;
+	flags = MREMAP_MAYMOVE | MREMAP_FIXED | (zeros ? MREMAP_DONTUNMAP : 0);
+	away = t_away();
+	if (!away)
 		return -errno;
-	if (mremap(at, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, away) ==
-	    MAP_FAILED) {
-		munmap(away, len);
-		return errno == EFAULT ? 0 : -errno;
+	if (mremap(at, len, len, flags, away) == MAP_FAILED) {
+		err = errno;
+		t_away_end(away, 0);
+		return err == EFAULT ? 0 : -err;
 	}
-	return mremap(away, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, at) == at ?
-	       0 : -errno;
+	if (mremap(away, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, at) != at)
+		return -errno;
+	t_away_end(away, len);
+	return 0;
 }
 
 /* The child looks at a stripe, which the parent meanwhile writes to. */

@@ -142,6 +142,11 @@ int t_wait(struct t_thread *t);
 int t_refused(struct t_thread *t, const struct t_spot *not, struct rv_remote at,
 	      size_t len, bool write);
 
+/* space.c: so much address space, for pages that come back */
+#define T_AWAY	(64UL << 20)
+uint8_t *t_away(void);
+void t_away_end(uint8_t *away, size_t len);
+
 /* thread.c */
 int t_thread_init(struct t_thread *t, struct t_process *p, int id);
 void t_thread_fini(struct t_thread *t);
