@@ -43,6 +43,7 @@ static struct point {
 	[RXE_RACE_MIGRATE_COPIED] = { "migrate_copied", .limit_ms = LIMIT_MS },
 	[RXE_RACE_COPY_ISSUED]	  = { "copy_issued", .limit_ms = LIMIT_MS },
 	[RXE_RACE_COPY_HELPED]	  = { "copy_helped", .limit_ms = LIMIT_MS },
+	[RXE_RACE_SEND_FULL]	  = { "send_full", .limit_ms = LIMIT_MS },
 };
 
 static bool arrive(struct point *point)

@@ -26,6 +26,7 @@ enum rxe_race_point {
 	RXE_RACE_MIGRATE_COPIED,	/* all copied, nothing mapped */
 	RXE_RACE_COPY_ISSUED,		/* the copies are started, nobody waits yet */
 	RXE_RACE_COPY_HELPED,		/* the helper has a piece, not copied */
+	RXE_RACE_SEND_FULL,		/* too many packets under way, not said */
 	RXE_RACE_POINTS
 };
 
