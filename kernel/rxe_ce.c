@@ -253,50 +253,27 @@ static void help_work(struct work_struct *work)
 	}
 }
 
-/* Begin to take pieces. */
-static void start_pieces(struct rxe_ce_batch *batch)
+static void start_cpu(struct rxe_ce_batch *batch, bool help)
 {
 	spin_lock_init(&batch->lock);
 	batch->next_run = 0;
 	batch->rest.nr_pages = 0;
-}
-
-static void start_cpu(struct rxe_ce_batch *batch, bool help)
-{
 	batch->helped = help && batch->nr_pages >= HELP_MIN &&
 			num_online_cpus() > 1;
 	if (!batch->helped)
 		return;
-	start_pieces(batch);
 	INIT_WORK(&batch->help, help_work);
 	queue_work(system_dfl_wq, &batch->help);
 }
 
-static void copy_alone(struct rxe_ce_batch *batch)
-{
-	unsigned int i;
-
-	for (i = 0; i < batch->nr_runs; i++)
-		if (batch->runs[i].src)
-			copy_run(&batch->runs[i]);
-}
-
-static void copy_helped(struct rxe_ce_batch *batch)
+static void finish_cpu(struct rxe_ce_batch *batch)
 {
 	struct rxe_ce_copy piece;
 
 	while (take_piece(batch, &piece))
 		copy_run(&piece);
-	if (!cancel_work(&batch->help))
+	if (batch->helped && !cancel_work(&batch->help))
 		flush_work(&batch->help);
-}
-
-static void finish_cpu(struct rxe_ce_batch *batch)
-{
-	if (batch->helped)
-		copy_helped(batch);
-	else
-		copy_alone(batch);
 	batch->cpu_bytes = (u64)batch->nr_pages << PAGE_SHIFT;
 }
 

@@ -160,7 +160,7 @@ static void pieces_taken(struct kunit *test)
 	struct rxe_ce_copy piece;
 	unsigned int i;
 
-	start_pieces(batch);
+	start_cpu(batch, false);
 	for (i = 0; i < ARRAY_SIZE(pieces); i++) {
 		KUNIT_ASSERT_TRUE(test, take_piece(batch, &piece));
 		KUNIT_EXPECT_PTR_EQ(test, pieces[i].dst, piece.dst);
@@ -219,6 +219,8 @@ static void cpu_copies(struct kunit *test)
 	memset(want + 5 * PAGE_SIZE, 0, 2 * PAGE_SIZE);
 	memcpy(want + 9 * PAGE_SIZE, page_address(src + 1), PAGE_SIZE);
 
+	start_cpu(batch, false);
+	KUNIT_EXPECT_FALSE(test, batch->helped);
 	finish_cpu(batch);
 	zero_all(batch);
 	KUNIT_EXPECT_MEMEQ(test, want, page_address(dst), size);
