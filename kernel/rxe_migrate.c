@@ -107,6 +107,7 @@ static int move_region(struct rxe_job *job)
 	rxe_job_set(job, job->first, job->end, RXE_OUTCOME_PENDING);
 	for (tries = 0; tries < MIGRATE_TRIES; tries++) {
 		job->blind = !tries && try_blind(job);
+		job->last_try = tries == MIGRATE_TRIES - 1;
 		if (!job->blind) {
 			n = rxe_job_look(job);
 			if (n == -EBUSY)	/* perhaps the next time */
@@ -287,6 +288,7 @@ static void touch_block(struct rxe_mirror_mr *mmr, unsigned long va)
 		return;
 
 	job->holes = true;
+	job->last_try = true;
 	plan_first_touch(job, mmr, va, start, last);
 	rxe_job_set(job, job->first, job->end, RXE_OUTCOME_PENDING);
 	if (rxe_job_look(job) > 0 && narrow_to_hole(job, rxe_region_page(va))) {

@@ -12,6 +12,8 @@
  */
 #include <linux/hmm.h>
 #include <linux/mm.h>
+#include <linux/mmap_lock.h>
+#include <linux/rmap.h>
 #include <linux/sched/mm.h>
 
 #include "rxe.h"
@@ -50,6 +52,7 @@ struct rxe_job *rxe_job_create(struct rxe_mirror *mirror, u32 user,
 	job->range_end = 0;
 	job->holes = false;
 	job->blind = false;
+	job->last_try = false;
 	job->starved = false;
 	job->clock = before;
 
@@ -86,7 +89,7 @@ static unsigned int page_of(const struct rxe_job *job, unsigned long va)
  * such a page would be left unmapped with nobody to wake who waits for it: nothing
  * is unmapped where KSM may be at work. MADV_UNMERGEABLE, which holds mmap_lock,
  * leaves no merged page behind. The KSM of a child may merge what its parent has
- * too; that shows in the page, see rxe_job_may_unmap().
+ * too; that shows in the page, see rxe_job_may_unmap() and may_be_merged().
  */
 static u8 vma_outcome(struct vm_area_struct *vma)
 {
@@ -135,6 +138,37 @@ static u8 page_outcome(const struct rxe_job *job, unsigned long pfn)
 	return RXE_OUTCOME_PENDING;
 }
 
+/* Before a look: see may_be_merged(). */
+static void note_map(struct rxe_job *job)
+{
+	job->map_noted = mmap_lock_speculate_try_begin(job->mirror->mm,
+						       &job->map_seq);
+}
+
+/* May a fork have left pages of the mapping to other processes, which have them? */
+static bool may_share(struct vm_area_struct *vma)
+{
+	struct anon_vma *anon_vma = vma->anon_vma;
+
+	return anon_vma && (!list_is_singular(&vma->anon_vma_chain) ||
+			    READ_ONCE(anon_vma->num_children) > 1);
+}
+
+/*
+ * May the KSM of a child have merged what was found good to move since the look?
+ * It must have been forked since, with mmap_lock held for writing. Where somebody
+ * always holds it so, the last try goes by whether there is a child.
+ */
+static bool may_be_merged(const struct rxe_job *job, struct vm_area_struct *vma)
+{
+	mmap_assert_locked(vma->vm_mm);
+
+	if (job->map_noted && !mmap_lock_speculate_retry(vma->vm_mm, job->map_seq))
+		return false;
+
+	return !job->last_try || may_share(vma);
+}
+
 /**
  * rxe_job_look - see what the part consists of, and what of it can move
  * @job: the job; the outcome of all but what has moved is set
@@ -148,6 +182,7 @@ int rxe_job_look(struct rxe_job *job)
 	int look, err;
 	u8 outcome;
 
+	note_map(job);
 	look = rxe_dmem_look_begin();
 	err = rxe_migrate_look(job->mirror, job_va(job, job->first),
 			       job_va(job, job->end), job->pfns);
@@ -177,6 +212,7 @@ bool rxe_job_may_unmap(struct rxe_job *job)
 {
 	unsigned int i, n = job->end - job->first;
 
+	note_map(job);
 	if (rxe_migrate_look(job->mirror, job_va(job, job->first),
 			     job_va(job, job->end), job->pfns))
 		return false;
@@ -316,6 +352,10 @@ static void move_vma(struct rxe_job *job, struct vm_area_struct *vma,
 				job->outcomes[i] = outcome;
 		return;
 	}
+	if (job->to == RXE_PLACE_DEVICE && may_be_merged(job, vma)) {
+		job->stale = true;
+		return;
+	}
 
 	for (i = first; i < end; i = next) {
 		next = i + 1;
@@ -345,7 +385,7 @@ static unsigned int what_is_left(struct rxe_job *job)
 		if (job->outcomes[i] != RXE_OUTCOME_PENDING)
 			continue;
 		left++;
-		if (!job->blind &&
+		if (!job->blind && !job->stale &&
 		    !(job->pfns[i - job->first] & HMM_PFN_VALID))
 			fault_in(job, i);
 	}
@@ -366,6 +406,8 @@ unsigned int rxe_job_move(struct rxe_job *job)
 	unsigned int i, end, left = 0;
 	struct vm_area_struct *vma;
 
+	rxe_race_reach(RXE_RACE_MIGRATE_LOOKED);
+	job->stale = false;
 	mmap_read_lock(mm);
 	for (i = job->first; i < job->end; i = end) {
 		vma = find_vma(mm, job_va(job, i));

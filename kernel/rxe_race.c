@@ -39,6 +39,7 @@ static struct point {
 	[RXE_RACE_IO_FOUND]	  = { "io_found", .limit_ms = LIMIT_MS },
 	[RXE_RACE_IO_ENTERED]	  = { "io_entered", .limit_ms = LIMIT_MS },
 	[RXE_RACE_IO_BOTH]	  = { "io_both", .limit_ms = LIMIT_MS },
+	[RXE_RACE_MIGRATE_LOOKED] = { "migrate_looked", .limit_ms = LIMIT_MS },
 	[RXE_RACE_MIGRATE_SETUP]  = { "migrate_setup", .limit_ms = LIMIT_MS },
 	[RXE_RACE_MIGRATE_COPIED] = { "migrate_copied", .limit_ms = LIMIT_MS },
 	[RXE_RACE_COPY_ISSUED]	  = { "copy_issued", .limit_ms = LIMIT_MS },

@@ -22,6 +22,7 @@ enum rxe_race_point {
 	RXE_RACE_IO_FOUND,		/* the region is found, not locked */
 	RXE_RACE_IO_ENTERED,		/* entries checked, nothing copied */
 	RXE_RACE_IO_BOTH,		/* the same, of two regions at once */
+	RXE_RACE_MIGRATE_LOOKED,	/* pages looked at, none unmapped */
 	RXE_RACE_MIGRATE_SETUP,		/* pages unmapped, nothing copied */
 	RXE_RACE_MIGRATE_COPIED,	/* all copied, nothing mapped */
 	RXE_RACE_COPY_ISSUED,		/* the copies are started, nobody waits yet */

@@ -3,11 +3,12 @@
  * What can't move to the device is counted by reason, page by page, in the
  * answer and by the device, and stays as it was.
  *
- * Needs root, for KSM.
+ * Needs root, for KSM, and for one of them a debug build of the module.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,10 +18,12 @@
 
 #include "kselftest_harness.h"
 #include "lib/rv.h"
+#include "lib/rv_race.h"
 
 #define LEN	(256UL * RV_PAGE)
 #define PAGES	((int64_t)(LEN / RV_PAGE))
 #define KSM	"/sys/kernel/mm/ksm/"
+#define LOOKED	"migrate_looked"
 
 FIXTURE(device_skip)
 {
@@ -341,8 +344,46 @@ TEST_F_TIMEOUT(device_skip, ksm, 120)
 	EXPECT_RV(0, works(e));
 }
 
-/* A child's pages are merged, one of which is its parent's, too: that one stays. */
-static void merge_in_child(struct __test_metadata *_metadata, struct rv_ends *e,
+/* A child whose pages are merged, one of which is its parent's, too. */
+static int merge_in_child(struct rv_ends *e, size_t len)
+{
+	int pid, err;
+
+	pid = fork();
+	if (!pid) {
+		if (madvise(e->mem_b.base, len, MADV_MERGEABLE))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	err = start_merging();
+	if (!err && !rv_wait_for(rv_get(KSM "pages_sharing", NULL) >=
+				 (int64_t)(len / RV_PAGE) - 1))
+		err = -ETIMEDOUT;
+	if (!err)
+		err = rv_put(KSM "run", "0");
+
+	return err ? err : pid;
+}
+
+static void end_child(struct __test_metadata *_metadata, int pid)
+{
+	kill(pid, SIGKILL);
+	EXPECT_EQ(SIGKILL, rv_reap(pid));
+}
+
+/* What was merged stayed, and is still there. */
+static void stayed(struct __test_metadata *_metadata, struct rv_ends *e, size_t len,
+		   const struct rxe_hmm_migrate_resp *resp)
+{
+	EXPECT_EQ(PAGES, rv_hmm_total(resp));
+	EXPECT_LE(1, resp->skipped[RXE_HMM_SKIP_KSM]);
+	memset(e->mem_b.base, 0x43, len);
+	rv_buf_expect_byte(&e->mem_b, 0, 0x43, len);
+	EXPECT_RV(0, works(e));
+}
+
+static void promote_merged(struct __test_metadata *_metadata, struct rv_ends *e,
 			   int prot, bool goes)
 {
 	struct rxe_hmm_migrate_resp resp;
@@ -351,32 +392,16 @@ static void merge_in_child(struct __test_metadata *_metadata, struct rv_ends *e,
 
 	memset(e->mem_b.base, 0x42, len);
 	rv_buf_expect_byte(&e->mem_b, 0, 0x42, len);
-	pid = fork();
-	if (!pid) {
-		if (madvise(e->mem_b.base, len, MADV_MERGEABLE))
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	ASSERT_EQ(0, start_merging());
-	EXPECT_TRUE(rv_wait_for(rv_get(KSM "pages_sharing", NULL) >= 15));
-	EXPECT_EQ(0, rv_put(KSM "run", "0"));
-	if (goes) {
-		kill(pid, SIGKILL);
-		EXPECT_EQ(SIGKILL, rv_reap(pid));
-	}
+	pid = merge_in_child(e, len);
+	ASSERT_LT(0, pid);
+	if (goes)
+		end_child(_metadata, pid);
 	ASSERT_EQ(0, mprotect(e->mem_b.base, LEN, prot));
 	EXPECT_EQ(0, rv_hmm_migrate(e->mr_b, 0, LEN, RXE_HMM_PLACE_DEVICE, &resp));
-	EXPECT_EQ(PAGES, rv_hmm_total(&resp));
-	EXPECT_LE(1, resp.skipped[RXE_HMM_SKIP_KSM]);
 	ASSERT_EQ(0, mprotect(e->mem_b.base, LEN, PROT_READ | PROT_WRITE));
-	memset(e->mem_b.base, 0x43, len);
-	rv_buf_expect_byte(&e->mem_b, 0, 0x43, len);
-	EXPECT_RV(0, works(e));
-	if (!goes) {
-		kill(pid, SIGKILL);
-		EXPECT_EQ(SIGKILL, rv_reap(pid));
-	}
+	stayed(_metadata, e, len, &resp);
+	if (!goes)
+		end_child(_metadata, pid);
 	EXPECT_EQ(0, rv_put(KSM "run", "2"));
 	EXPECT_RV(0, works(e));
 }
@@ -385,10 +410,54 @@ TEST_F_TIMEOUT(device_skip, ksm_of_child, 120)
 {
 	if (geteuid() || rv_get(KSM "run", NULL) < 0)
 		SKIP(return, "merging needs KSM in the kernel, and root");
-	merge_in_child(_metadata, &self->e, PROT_READ | PROT_WRITE, false);
-	merge_in_child(_metadata, &self->e, PROT_READ | PROT_WRITE, true);
-	merge_in_child(_metadata, &self->e, PROT_NONE, false);
-	merge_in_child(_metadata, &self->e, PROT_NONE, true);
+	promote_merged(_metadata, &self->e, PROT_READ | PROT_WRITE, false);
+	promote_merged(_metadata, &self->e, PROT_READ | PROT_WRITE, true);
+	promote_merged(_metadata, &self->e, PROT_NONE, false);
+	promote_merged(_metadata, &self->e, PROT_NONE, true);
+}
+
+struct promotion {
+	struct ibv_mr *mr;
+	struct rxe_hmm_migrate_resp resp;
+	int err;
+};
+
+static void *promoter(void *arg)
+{
+	struct promotion *p = arg;
+
+	p->err = rv_hmm_migrate(p->mr, 0, LEN, RXE_HMM_PLACE_DEVICE, &p->resp);
+	return NULL;
+}
+
+/* All of that between the promotion's look and its setup. */
+TEST_F_TIMEOUT(device_skip, ksm_after_look, 120)
+{
+	struct promotion p = { .mr = self->e.mr_b };
+	size_t len = 16 * RV_PAGE;
+	pthread_t thread;
+	int pid;
+
+	if (!rv_race_here())
+		SKIP(return, "not a debug build of the module");
+	if (geteuid() || rv_get(KSM "run", NULL) < 0)
+		SKIP(return, "merging needs KSM in the kernel, and root");
+	memset(self->e.mem_b.base, 0x42, len);
+	rv_buf_expect_byte(&self->e.mem_b, 0, 0x42, len);
+	rv_race_reset();
+	rv_race_arm(LOOKED, 1, 60000);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, promoter, &p));
+	ASSERT_EQ(0, rv_race_wait(LOOKED, 1));
+	pid = merge_in_child(&self->e, len);
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(1, rv_race_held(LOOKED));
+	ASSERT_EQ(0, rv_race_release(LOOKED));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, p.err);
+	stayed(_metadata, &self->e, len, &p.resp);
+	end_child(_metadata, pid);
+	EXPECT_EQ(0, rv_put(KSM "run", "2"));
+	EXPECT_RV(0, works(&self->e));
 }
 
 RV_HARNESS_MAIN
