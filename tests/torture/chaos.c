@@ -241,15 +241,31 @@ int t_chaos_init(void)
 	return err;
 }
 
-void t_chaos_step(const pid_t *pids)
+/* Each once, so that a short run has all of them; then by weight. */
+static unsigned int pick(void)
 {
-	unsigned int n = sizeof(acts) / sizeof(acts[0]), i, sum = 0, at;
+	enum { ACTS = sizeof(acts) / sizeof(acts[0]) };
+	static int order[ACTS];
+	static unsigned int done;
+	unsigned int i, sum = 0, at;
 
-	for (i = 0; i < n; i++)
+	if (!done)
+		rv_rand_order(order, ACTS);
+	if (done < ACTS)
+		return order[done++];
+
+	for (i = 0; i < ACTS; i++)
 		sum += acts[i].weight;
 	at = rv_rand_below(sum);
 	for (i = 0; at >= acts[i].weight; i++)
 		at -= acts[i].weight;
+	return i;
+}
+
+void t_chaos_step(const pid_t *pids)
+{
+	unsigned int i = pick();
+
 	acts[i].fn(pids);
 	t_count(t_chaos_names[i]);
 	if (acts[i].fn != stop && stopped) {
