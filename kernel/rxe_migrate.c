@@ -23,6 +23,8 @@
 #include "rxe_trace.h"
 
 #define MIGRATE_TRIES	4
+/* So often may the process change its mappings between a look and a try. */
+#define STALE_LOOKS	3
 /* What a first touch populates if it can't be a whole region. */
 #define FIRST_TOUCH_PAGES	16UL
 
@@ -105,9 +107,10 @@ static int move_region(struct rxe_job *job)
 		return 0;
 	}
 	rxe_job_set(job, job->first, job->end, RXE_OUTCOME_PENDING);
-	for (tries = 0; tries < MIGRATE_TRIES; tries++) {
+	job->patience = STALE_LOOKS;
+	for (tries = 0; tries < MIGRATE_TRIES; tries += !job->stale) {
+		job->stale = false;
 		job->blind = !tries && try_blind(job);
-		job->last_try = tries == MIGRATE_TRIES - 1;
 		if (!job->blind) {
 			n = rxe_job_look(job);
 			if (n == -EBUSY)	/* perhaps the next time */
@@ -288,7 +291,6 @@ static void touch_block(struct rxe_mirror_mr *mmr, unsigned long va)
 		return;
 
 	job->holes = true;
-	job->last_try = true;
 	plan_first_touch(job, mmr, va, start, last);
 	rxe_job_set(job, job->first, job->end, RXE_OUTCOME_PENDING);
 	if (rxe_job_look(job) > 0 && narrow_to_hole(job, rxe_region_page(va))) {

@@ -52,7 +52,8 @@ struct rxe_job *rxe_job_create(struct rxe_mirror *mirror, u32 user,
 	job->range_end = 0;
 	job->holes = false;
 	job->blind = false;
-	job->last_try = false;
+	job->patience = 0;
+	job->stale = false;
 	job->starved = false;
 	job->clock = before;
 
@@ -157,16 +158,17 @@ static bool may_share(struct vm_area_struct *vma)
 /*
  * May the KSM of a child have merged what was found good to move since the look?
  * It must have been forked since, with mmap_lock held for writing. Where somebody
- * always holds it so, the last try goes by whether there is a child.
+ * holds it so all the time, go by whether there is a child, after some looks.
  */
-static bool may_be_merged(const struct rxe_job *job, struct vm_area_struct *vma)
+static bool may_be_merged(struct rxe_job *job, struct vm_area_struct *vma)
 {
 	mmap_assert_locked(vma->vm_mm);
 
 	if (job->map_noted && !mmap_lock_speculate_retry(vma->vm_mm, job->map_seq))
 		return false;
+	job->stale = job->patience > 0;
 
-	return !job->last_try || may_share(vma);
+	return job->stale || may_share(vma);
 }
 
 /**
@@ -352,10 +354,8 @@ static void move_vma(struct rxe_job *job, struct vm_area_struct *vma,
 				job->outcomes[i] = outcome;
 		return;
 	}
-	if (job->to == RXE_PLACE_DEVICE && may_be_merged(job, vma)) {
-		job->stale = true;
+	if (job->to == RXE_PLACE_DEVICE && may_be_merged(job, vma))
 		return;
-	}
 
 	for (i = first; i < end; i = next) {
 		next = i + 1;
@@ -395,7 +395,7 @@ static unsigned int what_is_left(struct rxe_job *job)
 
 /**
  * rxe_job_move - try to move what is pending of the part, once
- * @job: the job; sets the outcomes, and @starved
+ * @job: the job; sets the outcomes, @starved and @stale
  *
  * Context: may sleep; mmap_lock isn't held, mm_users is.
  * Return: how many pages may move another time.
@@ -424,6 +424,7 @@ unsigned int rxe_job_move(struct rxe_job *job)
 	if (!job->holes && !rxe_job_all(job, RXE_OUTCOME_MOVED))
 		left = what_is_left(job);
 	mmap_read_unlock(mm);
+	job->patience -= job->stale;
 
 	return left;
 }

@@ -26,10 +26,10 @@ enum rxe_outcome {
  * @to: where to
  * @holes: only pages that don't exist yet
  * @blind: there was no look
- * @last_try: there will be no other
  * @map_noted: @map_seq is that of the last look
  * @map_seq: changes when somebody holds mmap_lock for writing
- * @stale: the look was too long ago for some of the part
+ * @patience: so often may a look come too early
+ * @stale: it did, for some of the part
  * @full: why there is no room at the other side
  * @starved: there was none for some page, another may have taken it
  * @clock: what was used on the device after this is not evicted for it
@@ -50,9 +50,9 @@ struct rxe_job {
 	enum rxe_place		to;
 	bool			holes;
 	bool			blind;
-	bool			last_try;
 	bool			map_noted;
 	unsigned int		map_seq;
+	unsigned int		patience;
 	bool			stale;
 	u8			full;
 	bool			starved;

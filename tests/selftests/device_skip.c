@@ -460,4 +460,42 @@ TEST_F_TIMEOUT(device_skip, ksm_after_look, 120)
 	EXPECT_RV(0, works(&self->e));
 }
 
+static void *changer(void *arg)
+{
+	const volatile bool *stop = arg;
+	void *at;
+
+	while (!*stop) {
+		at = mmap(NULL, RV_PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+		if (at == MAP_FAILED || munmap(at, RV_PAGE))
+			return arg;
+	}
+	return NULL;
+}
+
+/* Mappings that come and go elsewhere, all the time, keep no page from moving. */
+TEST_F_TIMEOUT(device_skip, map_changes, 120)
+{
+	struct rxe_hmm_migrate_resp resp;
+	volatile bool stop = false;
+	pthread_t thread;
+	void *failed;
+	int i;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, changer, (void *)&stop));
+	for (i = 0; i < rv_shrink(64); i++) {
+		EXPECT_EQ(0, rv_hmm_migrate(self->e.mr_b, 0, LEN,
+					    RXE_HMM_PLACE_DEVICE, &resp));
+		EXPECT_EQ(PAGES, (int64_t)resp.moved);
+		EXPECT_EQ(0, rv_hmm_migrate(self->e.mr_b, 0, LEN,
+					    RXE_HMM_PLACE_SYSTEM, &resp));
+		EXPECT_EQ(PAGES, (int64_t)resp.moved);
+	}
+	stop = true;
+	ASSERT_EQ(0, pthread_join(thread, &failed));
+	EXPECT_EQ(NULL, failed);
+	EXPECT_RV(0, works(&self->e));
+}
+
 RV_HARNESS_MAIN
