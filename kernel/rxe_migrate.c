@@ -109,7 +109,6 @@ static int move_region(struct rxe_job *job)
 	rxe_job_set(job, job->first, job->end, RXE_OUTCOME_PENDING);
 	job->patience = STALE_LOOKS;
 	for (tries = 0; tries < MIGRATE_TRIES; tries += !job->stale) {
-		job->stale = false;
 		job->blind = !tries && try_blind(job);
 		if (!job->blind) {
 			n = rxe_job_look(job);

@@ -142,6 +142,7 @@ static u8 page_outcome(const struct rxe_job *job, unsigned long pfn)
 /* Before a look: see may_be_merged(). */
 static void note_map(struct rxe_job *job)
 {
+	job->stale = false;
 	job->map_noted = mmap_lock_speculate_try_begin(job->mirror->mm,
 						       &job->map_seq);
 }
@@ -407,7 +408,6 @@ unsigned int rxe_job_move(struct rxe_job *job)
 	struct vm_area_struct *vma;
 
 	rxe_race_reach(RXE_RACE_MIGRATE_LOOKED);
-	job->stale = false;
 	mmap_read_lock(mm);
 	for (i = job->first; i < job->end; i = end) {
 		vma = find_vma(mm, job_va(job, i));
