@@ -305,6 +305,11 @@ static int64_t merged(struct rv_ends *e, size_t len)
 	return n;
 }
 
+static bool can_merge(void)
+{
+	return !geteuid() && rv_get(KSM "run", NULL) >= 0;
+}
+
 static int start_merging(void)
 {
 	int err;
@@ -322,7 +327,7 @@ TEST_F_TIMEOUT(device_skip, ksm, 120)
 	struct rv_ends *e = &self->e;
 	size_t len = 16 * RV_PAGE;
 
-	if (geteuid() || rv_get(KSM "run", NULL) < 0)
+	if (!can_merge())
 		SKIP(return, "merging needs KSM in the kernel, and root");
 	memcpy(e->mem_b.base, e->mem_a.base, len);
 	rv_buf_expect(&e->mem_b, 0, e->mem_a.base, len);
@@ -408,7 +413,7 @@ static void promote_merged(struct __test_metadata *_metadata, struct rv_ends *e,
 
 TEST_F_TIMEOUT(device_skip, ksm_of_child, 120)
 {
-	if (geteuid() || rv_get(KSM "run", NULL) < 0)
+	if (!can_merge())
 		SKIP(return, "merging needs KSM in the kernel, and root");
 	promote_merged(_metadata, &self->e, PROT_READ | PROT_WRITE, false);
 	promote_merged(_metadata, &self->e, PROT_READ | PROT_WRITE, true);
@@ -440,7 +445,7 @@ TEST_F_TIMEOUT(device_skip, ksm_after_look, 120)
 
 	if (!rv_race_here())
 		SKIP(return, "not a debug build of the module");
-	if (geteuid() || rv_get(KSM "run", NULL) < 0)
+	if (!can_merge())
 		SKIP(return, "merging needs KSM in the kernel, and root");
 	memset(self->e.mem_b.base, 0x42, len);
 	rv_buf_expect_byte(&self->e.mem_b, 0, 0x42, len);
@@ -480,7 +485,6 @@ static void *changer(void *arg)
  */
 TEST_F_TIMEOUT(device_skip, map_changes, 120)
 {
-	struct rxe_hmm_migrate_resp resp;
 	volatile bool stop = false;
 	pthread_t thread;
 	void *failed;
@@ -492,12 +496,8 @@ TEST_F_TIMEOUT(device_skip, map_changes, 120)
 	rv_race_arm(LOOKED, 1000, 20);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, changer, (void *)&stop));
 	for (i = 0; i < 4; i++) {
-		EXPECT_EQ(0, rv_hmm_migrate(self->e.mr_b, 0, LEN,
-					    RXE_HMM_PLACE_DEVICE, &resp));
-		EXPECT_EQ(PAGES, (int64_t)resp.moved);
-		EXPECT_EQ(0, rv_hmm_migrate(self->e.mr_b, 0, LEN,
-					    RXE_HMM_PLACE_SYSTEM, &resp));
-		EXPECT_EQ(PAGES, (int64_t)resp.moved);
+		EXPECT_EQ(PAGES, rv_promote(self->e.mr_b, 0, LEN));
+		EXPECT_EQ(PAGES, rv_demote(self->e.mr_b, 0, LEN));
 	}
 	EXPECT_LT(4 * 4, rv_race_arrived(LOOKED));
 	rv_race_reset();

@@ -14,7 +14,6 @@
 #include "lib/rv.h"
 #include "lib/rv_race.h"
 
-#define SIZE_FILE	"/sys/class/infiniband/rxe0/hmm/memory_size"
 #define DRIVER		"/sys/bus/platform/drivers/dmasim/"
 #define POINT		"copy_issued"
 #define HELPED		"copy_helped"
@@ -36,7 +35,7 @@ static int batch_init(struct batch *b, size_t len, size_t align)
 	int err;
 
 	rv_race_reset();
-	err = rv_put(SIZE_FILE, "16M");
+	err = rv_dmem_resize("rxe0", "16M");
 	if (!err)
 		err = rv_dev_open(&b->dev, NULL);
 	if (!err)
@@ -65,13 +64,9 @@ static int batch_fini(struct batch *b)
 
 static void *promote(void *arg)
 {
-	struct rxe_hmm_migrate_resp resp;
 	struct ibv_mr *mr = arg;
 
-	if (rv_hmm_migrate(mr, 0, mr->length, RXE_HMM_PLACE_DEVICE, &resp))
-		return NULL;
-
-	return (void *)resp.moved;
+	return (void *)rv_promote(mr, 0, mr->length);
 }
 
 /* Start to promote; returns when the batch is held at POINT. */
