@@ -9,6 +9,7 @@
  *	fault-resident-p50 ...		a write of 64 bytes, at the peer's side, to memory
  *					that is there,
  *	fault-minor-p50 ...		is mapped by the process but unknown to the device,
+ *	fault-minor-thp-p50 ...		the same in huge pages,
  *	fault-zero-p50 ...		isn't there at all,
  *	fault-pager-p50 ...		is served by userfaultfd, which answers at once
  *	fault-minor-added-p50 ...	more than to the same pages afterwards
@@ -28,9 +29,11 @@
 #define KPROBES		"/sys/kernel/tracing/kprobe_events"
 #define PEER_FAULT	"ib_umem_odp_map_dma_and_lock"
 
-enum kind { RESIDENT, MINOR, ZERO, PAGER };
+enum kind { RESIDENT, MINOR, MINOR_THP, ZERO, PAGER };
 
-static const char * const kinds[] = { "resident", "minor", "zero", "pager" };
+static const char * const kinds[] = {
+	"resident", "minor", "minor-thp", "zero", "pager"
+};
 
 static struct rv_dev dev;
 static struct rv_pair pair;
@@ -156,6 +159,10 @@ static void make(uint8_t *mem, size_t len, enum kind kind)
 		bench_must(mprotect(mem, len, PROT_READ | PROT_WRITE), "mprotect");
 		touch(mem, len);
 		break;
+	case MINOR_THP:
+		bench_advise(mem, len, MADV_DONTNEED);
+		touch(mem, len);
+		break;
 	case ZERO:
 	case PAGER:
 		bench_advise(mem, len, MADV_DONTNEED);
@@ -216,7 +223,7 @@ static void latency(enum kind kind, enum bench_side side)
 
 	if (!wants_latency(kinds[kind]))
 		return;
-	mem = bench_map(COLD, MADV_NOHUGEPAGE);
+	mem = bench_map(COLD, kind == MINOR_THP ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	mr = bench_reg(&dev, mem, COLD, side);
 	if (kind == PAGER) {
 		bench_must(rv_buf_adopt(&paged, mem, COLD), "memory");
