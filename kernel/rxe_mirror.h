@@ -262,6 +262,7 @@ u64 rxe_mirror_recall(struct xarray *lost, unsigned long i);
 bool rxe_mirror_is_mapped(struct rxe_mirror *mirror, unsigned long va,
 			  unsigned long length);
 bool rxe_mirror_may_fault(const struct vm_area_struct *vma, bool write);
+unsigned long rxe_mirror_look_at_page(struct vm_area_struct *vma, unsigned long va);
 int rxe_mirror_look(struct hmm_range *range, unsigned long start,
 		    unsigned long end);
 

@@ -39,6 +39,30 @@
 /* So often may what can't be had at once turn out to have come to the device. */
 #define LOOKS_AGAIN	3
 
+/* The mapping of @va, which mostly is the one asked for last; or NULL. */
+static struct vm_area_struct *mapping_of(struct rxe_fault *f, unsigned long va)
+{
+	struct vm_area_struct *vma = f->vma;
+
+	if (!vma || va < vma->vm_start || va >= vma->vm_end)
+		vma = vma_lookup(f->mmr->mirror->mm, va);
+	f->vma = vma;
+
+	return vma;
+}
+
+/* A single page that is there doesn't need a walk. Returns whether this was one. */
+static bool is_one_there(struct rxe_fault *f)
+{
+	unsigned long va = rxe_fault_va(f, f->first);
+
+	if (f->around_first != f->around_last)
+		return false;
+	*f->pfns = rxe_mirror_look_at_page(mapping_of(f, va), va);
+
+	return *f->pfns;
+}
+
 /* What the CPU page tables say of all the pages to look at. */
 static int snapshot(struct rxe_fault *f, unsigned long seq)
 {
@@ -53,6 +77,8 @@ static int snapshot(struct rxe_fault *f, unsigned long seq)
 	};
 	unsigned long start = rxe_fault_va(f, f->first), end = start;
 
+	if (is_one_there(f))
+		return 0;
 	if (f->flags & RXE_FAULT_WRITE)
 		end = rxe_fault_va(f, f->end);
 	memset(f->pfns, 0, pages * sizeof(*f->pfns));
@@ -84,20 +110,16 @@ static bool is_on_device(struct rxe_fault *f, unsigned int page)
  * Fault @page in, as the process would, but don't wait for what takes long: a
  * page that is being read, or that userfaultfd has to ask for. What wasn't there
  * and is on the device by now is not brought back either; a page there that may
- * not be written is, to be copied. @last is the mapping of the page before, @next
- * the first page that one fault of the mapping doesn't bring.
+ * not be written is, to be copied. @next is the first page that one fault of
+ * the mapping doesn't bring.
  */
-static int fault_page(struct rxe_fault *f, unsigned int page,
-		      struct vm_area_struct **last, unsigned int *next)
+static int fault_page(struct rxe_fault *f, unsigned int page, unsigned int *next)
 {
 	unsigned long va = rxe_fault_va(f, page), size;
+	struct vm_area_struct *vma = mapping_of(f, va);
 	unsigned int flags = FAULT_FLAG_REMOTE;
-	struct vm_area_struct *vma = *last;
 	vm_fault_t ret;
 
-	if (!vma || va < vma->vm_start || va >= vma->vm_end)
-		vma = vma_lookup(f->mmr->mirror->mm, va);
-	*last = vma;
 	if (!rxe_mirror_may_fault(vma, f->flags & RXE_FAULT_WRITE))
 		return -EFAULT;
 	/* what is ahead may be as much as a huge page each */
@@ -129,7 +151,6 @@ static int fault_page(struct rxe_fault *f, unsigned int page,
 static int fault_missing(struct rxe_fault *f)
 {
 	unsigned int end = f->ahead_done ? f->last + 1 : f->end;
-	struct vm_area_struct *vma = NULL;
 	unsigned int i, next;
 	bool faulted = false;
 	int err;
@@ -139,7 +160,7 @@ static int fault_missing(struct rxe_fault *f)
 		next = i + 1;
 		if (!is_missing(f, i))
 			continue;
-		err = fault_page(f, i, &vma, &next);
+		err = fault_page(f, i, &next);
 		if (err && i > f->last) {
 			f->end = i;
 			break;
@@ -180,6 +201,7 @@ static int walk(struct rxe_fault *f, unsigned long seq)
 	int err;
 
 	mmap_read_lock(mm);
+	f->vma = NULL;
 	if (f->blind)
 		fault_blindly(f);
 	err = snapshot(f, seq);

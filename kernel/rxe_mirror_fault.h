@@ -34,6 +34,7 @@
  *	at again
  * @blind: there was no look yet, and all that is required counts as missing
  * @slow: the required page that takes long
+ * @vma: the mapping that was asked for last, while mmap_lock is held
  * @table: for the region, if it is to get one
  * @pfns: what hmm_range_fault() says of the pages to look at
  * @few: @pfns, if they are few
@@ -57,6 +58,7 @@ struct rxe_fault {
 	bool			blind;
 	unsigned int		looks_again;
 	unsigned int		slow;
+	struct vm_area_struct	*vma;
 	unsigned long		*table;
 	unsigned long		*pfns;
 	unsigned long		few[RXE_AROUND_PAGES];

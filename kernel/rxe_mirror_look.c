@@ -4,6 +4,11 @@
  * have faulted in, and what the page tables say, by hmm_range_fault(). That doesn't
  * know of soft-dirty bits.
  *
+ * The walk for that costs as much as half a fault, whatever it finds. A single page
+ * in RAM is found by get_user_pages_fast_only() at a third of it, under the same
+ * rule: what is found counts if no invalidation has come meanwhile. The page is
+ * held for that moment only.
+ *
  * Soft-dirty bits tell which pages were written since somebody cleared them
  * (/proc/<pid>/clear_refs). For that, clearing takes the right to write from
  * what is in RAM, so that the next write faults, and the fault sets the bit. It
@@ -18,6 +23,7 @@
  * Either way the fault has lost, and is tried again.
  */
 #include <linux/hmm.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 
 #include "rxe.h"
@@ -66,6 +72,59 @@ static bool is_tracked(const struct vm_area_struct *vma)
 {
 	return IS_ENABLED(CONFIG_MEM_SOFT_DIRTY) &&
 	       !(vma->vm_flags & VM_SOFTDIRTY);
+}
+
+/* Returns whether the page was there and @page is held. */
+static bool get_page_fast(struct mm_struct *mm, unsigned long va, bool write,
+			  struct page **page)
+{
+	bool borrow = current->mm != mm;
+	int n;
+
+	/* the address space of another process is not to be changed for this one's */
+	if (borrow && (current->mm || !(current->flags & PF_KTHREAD)))
+		return false;
+
+	if (borrow)
+		kthread_use_mm(mm);
+	n = get_user_pages_fast_only(va, 1, write ? FOLL_WRITE : 0, page);
+	if (borrow)
+		kthread_unuse_mm(mm);
+
+	return n == 1;
+}
+
+/**
+ * rxe_mirror_look_at_page - look at a page that is likely to be in RAM
+ * @vma: its mapping, or NULL
+ * @va: its address
+ *
+ * Of a mapping that may be written only a page that may be, too, is found, so that
+ * the first read doesn't hide it. Nor is one found that may be part of a larger
+ * entry, for which it takes rxe_mirror_look().
+ *
+ * Context: may sleep, mmap_lock is held for reading.
+ * Return: what hmm_range_fault() says of the page; 0 if it takes a walk to know.
+ */
+unsigned long rxe_mirror_look_at_page(struct vm_area_struct *vma, unsigned long va)
+{
+	unsigned long pfn = 0;
+	struct page *page;
+	bool write;
+
+	if (!rxe_mirror_may_fault(vma, false) || is_tracked(vma))
+		return 0;
+	mmap_assert_locked(vma->vm_mm);
+
+	write = vma->vm_flags & VM_WRITE;
+	if (!get_page_fast(vma->vm_mm, va, write, &page))
+		return 0;
+	if (folio_order(page_folio(page)) < RXE_REGION_ORDER)
+		pfn = page_to_pfn(page) | HMM_PFN_VALID |
+		      (write ? HMM_PFN_WRITE : 0);
+	put_page(page);
+
+	return pfn;
 }
 
 /* [start, end) is tracked; [first, last) is about to be written. */
