@@ -77,8 +77,6 @@ static int snapshot(struct rxe_fault *f, unsigned long seq)
 	};
 	unsigned long start = rxe_fault_va(f, f->first), end = start;
 
-	if (is_one_there(f))
-		return 0;
 	if (f->flags & RXE_FAULT_WRITE)
 		end = rxe_fault_va(f, f->end);
 	memset(f->pfns, 0, pages * sizeof(*f->pfns));
@@ -204,7 +202,7 @@ static int walk(struct rxe_fault *f, unsigned long seq)
 	f->vma = NULL;
 	if (f->blind)
 		fault_blindly(f);
-	err = snapshot(f, seq);
+	err = is_one_there(f) ? 0 : snapshot(f, seq);
 	rxe_race_reach(RXE_RACE_FAULT_LOOKED);
 	if (!err && !(f->flags & RXE_FAULT_SNAPSHOT))
 		err = fault_missing(f);
