@@ -466,7 +466,7 @@ TEST_F_TIMEOUT(mm, random_rights, 300)
 
 	cpu_fill(e, 0, self->len);
 	/* a few rounds may happen to ask for nothing that is forbidden */
-	for (round = 0; round < rv_shrink(10) || !refused; round++) {
+	for (round = 0; round < rv_shrink(10) || (!refused && round < 100); round++) {
 		for (i = 0; i < 8; i++) {
 			size_t page = rv_rand_below(N), n, off, len, a;
 			bool write = rv_rand_below(2);
@@ -505,6 +505,7 @@ TEST_F_TIMEOUT(mm, random_rights, 300)
 		ASSERT_EQ(0, change(e, states, first, N, RW));
 		ASSERT_RV_OK(rv_ends_check(e));
 	}
+	ASSERT_NE(0, refused);
 }
 
 /*
